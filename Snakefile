@@ -1,0 +1,84 @@
+"""cisflow: from the public source to the finished figure.
+
+Results have these names, below `results` (paper scale) or another folder named by the configuration:
+
+    figures/<figure>.{pdf,png,tsv,json}     figures of papers (config/figures.yaml)
+    tasks/<task>/report.html                everything about one task (config/tasks.yaml)
+    tasks/<task>/{dataset.h5,metrics.tsv}   its data set and its metrics
+    tasks/<task>/runs/<run>/trial-<k>/      checkpoints
+    tasks/<task>/motifs/                    filters as MEME files, Tomtom hits, match statistics
+    reproduction.md                         published numbers against ours (config/claims.yaml)
+"""
+
+import os
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.16")
+
+
+configfile: "config/config.yaml"
+
+
+# Scripts find the package in this checkout whatever environment runs them.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [os.path.join(workflow.basedir, "src")]
+    + [path for path in [os.environ.get("PYTHONPATH")] if path]
+)
+sys.path.insert(0, os.path.join(workflow.basedir, "src"))
+
+from cisflow.config.preflight import check_files
+from cisflow.config.project import load_project
+from cisflow.errors import CisflowError
+from cisflow.provenance import code_hash
+from snakemake.exceptions import WorkflowError
+
+try:
+    project = load_project(config)
+    # Only the process that schedules looks at files; a job of it has no time to lose.
+    if workflow.is_main_process:
+        check_files(project)
+except CisflowError as error:
+    raise WorkflowError(str(error)) from None
+
+
+pathvars:
+    results=project.settings.results,
+    resources=project.settings.resources,
+    logs=f"{project.settings.results}/logs",
+    benchmarks=f"{project.settings.results}/benchmarks",
+
+
+wildcard_constraints:
+    task="|".join(project.tasks),
+    source="|".join(project.sources),
+    figure="|".join(project.figures),
+    run="[^/]+",
+    file="[^/]+",
+
+
+localrules:
+    all,
+    figures,
+    fetch_source,
+    export_jaspar,
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/sources.smk"
+include: "workflow/rules/datasets.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/motifs.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.figures.input,

@@ -1,0 +1,54 @@
+"""Sources: every external file, with its address, checksum, size and licence."""
+
+from typing import Annotated
+
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
+
+from cisflow.config.strict import Name, Strict
+
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Md5 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+
+
+class File(Strict):
+    """One file of a source."""
+
+    url: str | None = Field(None, pattern="^https?://", description="Where it is fetched from.")
+    sha256: Sha256 | None = None
+    md5: Md5 | None = None
+    size: PositiveInt | None = Field(None, description="Bytes.")
+
+
+class Jaspar(Strict):
+    """A JASPAR release, exported from the package pyjaspar without any download."""
+
+    release: str = Field(pattern=r"^JASPAR20\d\d$")
+    collection: str = "CORE"
+    tax_group: str
+
+
+class Source(Strict):
+    """Files that belong together: of one origin and one licence."""
+
+    title: str
+    homepage: str = Field(pattern="^https?://")
+    licence: str
+    used_for: str
+    jaspar: Jaspar | None = None
+    manual: str | None = Field(None, description="How to get files that have no direct address.")
+    files: dict[Name, File] = {}
+
+    @model_validator(mode="after")
+    def _obtainable(self):
+        if self.jaspar is None and not self.files:
+            raise ValueError("a source needs 'files' or 'jaspar'")
+        unreachable = [name for name, file in self.files.items() if file.url is None]
+        if unreachable and self.manual is None:
+            raise ValueError(f"files without a url ({', '.join(unreachable)}) need 'manual': how to get them by hand")
+        return self
+
+
+class Sources(Strict):
+    """The content of config/sources.yaml."""
+
+    sources: dict[Name, Source]

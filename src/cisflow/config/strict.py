@@ -1,0 +1,120 @@
+"""The base of all configuration models: unknown keys are errors with a suggestion, and every problem is reported."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from cisflow.config.yaml import Section, place
+from cisflow.errors import CisflowError
+
+# Names become parts of paths, so they are kept to characters that no shell or file system treats specially.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+T = TypeVar("T")
+M = TypeVar("M", bound="Strict")
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+# A value or a list of values; a list is a dimension of the task's grid.
+Grid = Annotated[list[T], BeforeValidator(_as_list)]
+
+
+class Strict(BaseModel):
+    """A model that reports unknown keys together with all other problems (see `validate`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unknown_keys(cls, data: Any, info: Any) -> Any:
+        # Pydantic would report the key but not what it might have meant; and it cannot know the line.
+        if not isinstance(data, Section) or info.context is None:
+            return data
+        known = {name: field.alias or name for name, field in cls.model_fields.items()}
+        unknown = [key for key in data if key not in known.values()]
+        for key in unknown:
+            path = ".".join((*data.path, key))
+            info.context.append(f"{data.lines[key]}: {path}: unknown key.{did_you_mean(key, known.values())}")
+        return {key: value for key, value in data.items() if key not in unknown} if unknown else data
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ' Did you mean ...?' when a known word is close to `word`, else the list of known words."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6) or [k for k in known if word and k.startswith(word)]
+    return f" Did you mean '{close[0]}'?" if close else f" Known here: {', '.join(known)}."
+
+
+def validate(model: type[M], section: Section) -> M:
+    """Validate a document against a model.
+
+    Raises
+    ------
+    CisflowError
+        One line a problem, all at once: file, line, key, what was found, what is allowed.
+    """
+    problems: list[str] = []
+    result = None
+    try:
+        result = model.model_validate(section, context=problems)
+    except ValidationError as error:
+        problems += [_problem(detail, section) for detail in error.errors()]
+    if problems or result is None:
+        raise CisflowError("\n".join(sorted(set(problems), key=_line_order)))
+    return result
+
+
+def _line_order(problem: str) -> tuple[str, int, str]:
+    match = re.match(r"(.+?):(\d+): ", problem)
+    return (match[1], int(match[2]), problem) if match else ("", 0, problem)
+
+
+def _problem(detail: ErrorDetails, section: Section) -> str:
+    path = _document_path(detail["loc"], section, missing=detail["type"] == "missing")
+    where = place(section, path)
+    return f"{where + ': ' if where else ''}{'.'.join(path)}: {_message(detail)}"
+
+
+def _document_path(loc: tuple, section: Section, missing: bool) -> tuple[str, ...]:
+    """Drop from a location what is not in the document: tags of unions, and the index of a scalar in a grid."""
+    path: list[str] = []
+    here: Any = section
+    for step, part in enumerate(loc):
+        if isinstance(here, dict) and str(part) in here:
+            here = here[str(part)]
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+        elif not (missing and step == len(loc) - 1):
+            continue
+        path.append(str(part))
+    return tuple(path)
+
+
+def _message(detail: ErrorDetails) -> str:
+    found, context = detail.get("input"), detail.get("ctx", {})
+    kind = detail["type"]
+    if kind == "missing":
+        return "this key is needed and is not given."
+    if kind in ("literal_error", "union_tag_invalid"):
+        allowed = re.findall(r"'([^']*)'", context.get("expected", "") or context.get("expected_tags", ""))
+        value = context.get("tag", found)
+        return f"{value!r} is not one of {', '.join(allowed)}.{_close(value, allowed)}"
+    if kind == "union_tag_not_found":
+        return f"the key {context.get('discriminator')} is needed and is not given."
+    if kind == "string_pattern_mismatch":
+        return f"{found!r} cannot be a name: use letters, digits, '_', '.', '-', at most 64, the first a letter or digit."
+    if kind == "value_error":
+        return str(context.get("error", detail["msg"]))
+    return f"{found!r}: {detail['msg'][:1].lower()}{detail['msg'][1:]}."
+
+
+def _close(value: Any, allowed: list[str]) -> str:
+    hint = did_you_mean(str(value), allowed)
+    return hint if "Did you mean" in hint else ""

@@ -1,0 +1,194 @@
+"""Tasks: what a user writes to get data, a trained grid, metrics, motifs, figures and a report."""
+
+import itertools
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from cisflow.config.datasets import Dataset
+from cisflow.config.strict import Grid, Name, Strict
+from cisflow.models.zoo import ACTIVATION_ALIASES, ACTIVATIONS, ARCHITECTURES, INITIALIZERS
+
+Activation = Annotated[
+    Literal[tuple(ACTIVATIONS)],
+    BeforeValidator(lambda name: ACTIVATION_ALIASES.get(name, name) if isinstance(name, str) else name),
+]
+
+
+class Model(Strict):
+    """An architecture of the zoo; a list instead of a value makes a grid, whose points are the task's runs."""
+
+    name: Grid[Literal[tuple(ARCHITECTURES)]] = Field(min_length=1, description="Architecture.")
+    activation: Grid[Activation] = Field(["relu"], min_length=1, description="First-layer activation.")
+    width: Grid[PositiveFloat] = Field([1.0], min_length=1, description="Multiplies the numbers of filters and units.")
+    initializer: Grid[Literal[INITIALIZERS]] = Field(["glorot_uniform"], min_length=1, description="As in Keras.")
+    l2: Grid[NonNegativeFloat] = Field([1e-6], min_length=1, description="Penalty l2 * sum(w^2) on all kernels.")
+
+    @model_validator(mode="after")
+    def _no_repeats(self):
+        for key, values in self:
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key}: a value stands in the list twice: {', '.join(map(str, values))}")
+        return self
+
+
+class Optimizer(Strict):
+    """Optimiser (of torch.optim) and its learning rate."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: PositiveFloat = 1e-3
+    betas: tuple[float, float] | None = Field(None, description="adam, adamw; default (0.9, 0.999).")
+    eps: PositiveFloat | None = Field(None, description="adam, adamw; default 1e-7, as in Keras.")
+    momentum: NonNegativeFloat | None = Field(None, description="sgd; default 0.")
+    nesterov: bool | None = Field(None, description="sgd; default false.")
+    weight_decay: NonNegativeFloat | None = Field(None, description="Besides the model's l2; default 0 (adamw 0.01).")
+
+    @model_validator(mode="after")
+    def _own_arguments(self):
+        others = ("momentum", "nesterov") if self.name.startswith("adam") else ("betas", "eps")
+        given = [key for key in others if getattr(self, key) is not None]
+        if given:
+            raise ValueError(f"{', '.join(given)}: not an argument of {self.name}")
+        return self
+
+    def arguments(self) -> dict[str, Any]:
+        """Return name, learning rate and the arguments that are set."""
+        keras = {"eps": 1e-7} if self.name.startswith("adam") else {}
+        return {**keras, **self.model_dump(exclude_none=True)}
+
+
+class Plateau(Strict):
+    """Cut the learning rate when the monitored metric stops improving (Keras' ReduceLROnPlateau)."""
+
+    factor: float = Field(0.2, gt=0, lt=1)
+    patience: PositiveInt = Field(5, description="Epochs without improvement before a cut.")
+    min_lr: NonNegativeFloat = 1e-7
+    min_delta: NonNegativeFloat = Field(1e-4, description="An improvement is more than this.")
+
+
+class EarlyStop(Strict):
+    """Stop when the monitored metric has not improved (Keras' EarlyStopping)."""
+
+    patience: PositiveInt = 20
+    min_delta: NonNegativeFloat = 0.0
+
+
+class Training(Strict):
+    """How every run of the task is trained."""
+
+    loss: Literal["binary_cross_entropy", "mean_squared_error"] | None = Field(
+        None, description="Default: binary_cross_entropy for binary labels, mean_squared_error for real ones."
+    )
+    optimizer: Optimizer = Optimizer()
+    batch_size: PositiveInt = 100
+    epochs: PositiveInt = Field(100, description="At most.")
+    monitor: Literal["loss", "auroc", "aupr", "pearson"] | None = Field(
+        None, description="Validation metric of plateau, early stop and best weights; all targets pooled. Default: "
+        "auroc for binary labels, pearson for real ones."
+    )  # fmt: skip
+    plateau: Plateau | None = Plateau()
+    early_stop: EarlyStop | None = EarlyStop()
+    weights: Literal["best", "last"] = Field("best", description="Weights used after training.")
+    device: Literal["gpu", "cpu", "any"] = Field("gpu", description="'gpu' fails where none is visible; 'any' allows the CPU.")
+    precision: Literal["32-true", "bf16-mixed", "auto"] = Field(
+        "32-true", description="'auto': bf16-mixed where the device computes it natively."
+    )
+    data: Literal["memory", "stream"] = Field(
+        "memory", description="Keep the rows on the device, or read each batch from disk ahead of time."
+    )
+    replicates: PositiveInt | None = Field(
+        None, description="Trials trained together as one module. Default: all on a GPU, one on a CPU."
+    )
+    save_minutes: PositiveFloat = Field(5.0, description="Time between two savings of an unfinished training.")
+    loggers: list[Literal["tensorboard", "wandb"]] = Field([], description="Besides history.tsv; wandb is kept offline.")
+
+
+class Filters(Strict):
+    """How first-layer filters become position weight matrices."""
+
+    layer: Name = Field("first", description="Layer whose units are read; 'first' is the first activation.")
+    split: Literal["train", "valid", "test"] = Field("test", description="Sequences that are searched.")
+    threshold: float = Field(0.5, gt=0, lt=1, description="Sites are above this fraction of a filter's maximum.")
+    window: PositiveInt = Field(20, description="Bases taken around a site.")
+    clip_information: NonNegativeFloat = Field(0.5, description="Bits; the matrix is cut where it has less at its ends.")
+    clip_pad: NonNegativeInt = Field(3, description="Positions kept beyond the cut.")
+
+
+class Tomtom(Strict):
+    """How the matrices are compared with known motifs."""
+
+    database: Name = Field("jaspar2016", description="Source of the known motifs (config/sources.yaml).")
+    exclude: list[str] = Field([], description="Motif ids left out of the database.")
+    engine: Literal["memelite", "meme", "auto"] = Field(
+        "memelite", description="'meme': the MEME Suite's tomtom (licence: non-commercial use only); 'auto': it, if found."
+    )
+    e_value: PositiveFloat = Field(0.1, description="Matches have at most this E-value.")
+
+
+class Evaluation(Strict):
+    """What is measured."""
+
+    splits: list[Literal["train", "valid", "test"]] = Field(["test"], min_length=1)
+    baselines: list[Literal["gc_content"]] = Field([], description="Simple predictors measured beside the models.")
+
+
+class Task(Strict):
+    """A data set, the models that are trained on it, and what is read from them."""
+
+    title: str = ""
+    dataset: Dataset
+    model: Model
+    trials: PositiveInt = Field(3, description="Independent trainings of each run, each with its own seed.")
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    filters: Filters | None = Filters()
+    tomtom: Tomtom = Tomtom()
+    ground_truth: dict[Name, list[str]] = Field({}, description="Motif ids that are right for each factor, if known.")
+
+    @property
+    def target_kind(self) -> str:
+        """'binary' or 'real'."""
+        return getattr(self.dataset, "target", "binary")
+
+    @model_validator(mode="after")
+    def _fits_the_labels(self):
+        allowed = {"binary": ("loss", "auroc", "aupr"), "real": ("loss", "pearson")}[self.target_kind]
+        if self.training.monitor not in (None, *allowed):
+            raise ValueError(
+                f"training.monitor: '{self.training.monitor}' needs other labels; "
+                f"for {self.target_kind} ones take {', '.join(allowed)}"
+            )
+        if self.target_kind == "real" and self.training.loss == "binary_cross_entropy":
+            raise ValueError("training.loss: binary_cross_entropy needs binary labels; take mean_squared_error")
+        return self
+
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """Return the points of the grid: the model settings of each run, by the run's name.
+
+        The name has the architecture, the activation, and the value of every other key that is a list in the grid.
+        """
+        keys = list(type(self.model).model_fields)
+        values = [getattr(self.model, key) for key in keys]
+        grid = [dict(zip(keys, point, strict=True)) for point in itertools.product(*values)]
+        named = [key for key in keys[2:] if len(getattr(self.model, key)) > 1]
+        return {
+            "_".join([spec["name"], spec["activation"], *(f"{key}-{spec[key]:g}" if isinstance(spec[key], float)
+            else f"{key}-{spec[key]}" for key in named)]): spec
+            for spec in grid
+        }  # fmt: skip
+
+    def training_settings(self) -> dict[str, Any]:
+        """Return the settings of `cisflow.training.engine.fit`, with all defaults resolved."""
+        binary = self.target_kind == "binary"
+        settings = self.training.model_dump(exclude={"optimizer", "device", "precision", "data", "replicates", "loggers"})
+        settings["optimizer"] = self.training.optimizer.arguments()
+        settings["loss"] = self.training.loss or ("binary_cross_entropy" if binary else "mean_squared_error")
+        settings["monitor"] = self.training.monitor or ("auroc" if binary else "pearson")
+        settings["mode"] = "min" if settings["monitor"] == "loss" else "max"
+        return settings
+
+
+class Tasks(Strict):
+    """The content of config/tasks.yaml. `defaults` is laid below every task."""
+
+    tasks: dict[Name, Task]

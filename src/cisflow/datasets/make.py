@@ -1,0 +1,80 @@
+"""Make the data set of a task from its configuration: one function for each `kind`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cisflow.datasets.hdf5 import read_hdf5
+from cisflow.datasets.store import Split, write_dataset, write_quality
+from cisflow.datasets.synthetic import Planting, find_motifs, synthetic_grammar, synthetic_motifs
+from cisflow.errors import CisflowError
+from cisflow.io import sha256
+from cisflow.pwm import read_jaspar
+
+Made = tuple[dict[str, Split], list[str], str]
+
+
+def _planting(spec: dict[str, Any]) -> Planting:
+    counts = {int(number): probability for number, probability in spec["counts"].items()}
+    return Planting(spec["length"], counts, spec.get("spacer", 1.0))
+
+
+def _synthetic_motifs(spec: dict[str, Any], inputs: list[str]) -> Made:
+    motifs = find_motifs(read_jaspar(inputs[0]), list(spec["classes"].values()), inputs[0])
+    classes = dict(zip(spec["classes"], motifs, strict=True))
+    splits = synthetic_motifs(classes, spec["sequences"], _planting(spec), spec["seed"], spec["split"])
+    return splits, list(classes), "binary"
+
+
+def _synthetic_grammar(spec: dict[str, Any], inputs: list[str]) -> Made:
+    known = read_jaspar(inputs[0])
+    core = find_motifs(known, list(spec["core"].values()), inputs[0])
+    background = find_motifs(known, spec["background"], inputs[0])
+    splits = synthetic_grammar(
+        core, background, len(known), spec["sequences"], _planting(spec), spec["seed"], spec["split"]
+    )
+    return splits, ["core-only"], "binary"
+
+
+def _hdf5(spec: dict[str, Any], inputs: list[str]) -> Made:
+    splits = read_hdf5(inputs[0], spec["keys"], spec["channels"], spec["target"], spec["reverse_complement"])
+    columns = splits["train"].y.shape[1]
+    targets = spec["targets"] or [f"target-{number}" for number in range(columns)]
+    if len(targets) != columns:
+        raise CisflowError(f"dataset.targets: {len(targets)} names are given, and the labels have {columns} columns.")
+    return splits, targets, spec["target"]
+
+
+KINDS: dict[str, Callable[[dict[str, Any], list[str]], Made]] = {
+    "synthetic_motifs": _synthetic_motifs,
+    "synthetic_grammar": _synthetic_grammar,
+    "hdf5": _hdf5,
+}
+
+
+def make_dataset(spec: dict[str, Any], inputs: list[str], out: str | Path, quality: str | Path) -> dict[str, int]:
+    """Make a data set and its table of quality.
+
+    Parameters
+    ----------
+    spec
+        A task's `dataset`, as the configuration has it.
+    inputs
+        The files it is made from.
+    out, quality
+        Where the data set (HDF5) and the table (TSV) go.
+
+    Returns
+    -------
+    dict
+        Number of rows by split.
+
+    Raises
+    ------
+    CisflowError
+        The input is not as the configuration says.
+    """
+    splits, targets, kind = KINDS[spec["kind"]](spec, inputs)
+    write_dataset(out, splits, targets, kind, {Path(file).name: sha256(file) for file in inputs})
+    write_quality(quality, splits, targets, kind)
+    return {name: len(split.x) for name, split in splits.items()}

@@ -1,0 +1,84 @@
+"""Metrics of predictions against labels, target by target and averaged."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn import metrics as sk
+
+Metric = Callable[[NDArray, NDArray], float]
+
+
+def area_under_precision_recall(y: NDArray, p: NDArray) -> float:
+    """Return the area under the precision-recall curve by the trapezoidal rule, as the papers compute it.
+
+    It is not the average precision, which is a step-wise sum and slightly lower.
+    """
+    precision, recall, _ = sk.precision_recall_curve(y, p)
+    return float(sk.auc(recall, precision))
+
+
+# Each takes labels and predictions of shape (n,).
+METRICS: dict[str, dict[str, Metric]] = {
+    "binary": {
+        "auroc": sk.roc_auc_score,
+        "aupr": area_under_precision_recall,
+        "accuracy": lambda y, p: sk.accuracy_score(y, p >= 0.5),
+        "f1": lambda y, p: sk.f1_score(y, p >= 0.5, zero_division=0),
+    },
+    "real": {
+        "pearson": lambda y, p: stats.pearsonr(y, p).statistic,
+        "spearman": lambda y, p: stats.spearmanr(y, p).statistic,
+        "mse": lambda y, p: float(np.mean((y - p) ** 2)),
+    },
+}
+
+
+def undefined(kind: str, y: NDArray, p: NDArray) -> str | None:
+    """Return why ranking metrics or correlations are undefined on these labels and predictions, or None."""
+    if len(y) < 2:
+        return "fewer than two measured labels"
+    if np.ptp(y) == 0:
+        return "all labels are equal"
+    if kind == "real" and np.ptp(p) == 0:
+        return "all predictions are equal"
+    return None
+
+
+def target_metrics(kind: str, y: NDArray, p: NDArray) -> dict[str, float | None]:
+    """Return all metrics of one target; None for those that are undefined on it."""
+    if undefined(kind, y, p):
+        return dict.fromkeys(METRICS[kind])
+    return {name: float(metric(y, p)) for name, metric in METRICS[kind].items()}
+
+
+def metric_rows(
+    kind: str, y: NDArray, p: NDArray, targets: list[str], mask: NDArray[np.bool_] | None = None
+) -> list[dict[str, object]]:
+    """Return tidy rows (target, metric, value, n): each target, and 'mean' over the targets where it is defined.
+
+    Parameters
+    ----------
+    kind
+        'binary' or 'real'.
+    y, p
+        Labels and predictions (n, targets).
+    targets
+        Names of the columns.
+    mask
+        Where labels were measured (n, targets); None for everywhere.
+    """
+    mask = np.ones(y.shape, bool) if mask is None else mask
+    rows: list[dict[str, object]] = []
+    values: dict[str, list[float]] = {name: [] for name in METRICS[kind]}
+    for column, target in enumerate(targets):
+        measured = mask[:, column]
+        found = target_metrics(kind, y[measured, column], p[measured, column])
+        for name, value in found.items():
+            rows.append({"target": target, "metric": name, "value": value, "n": int(measured.sum())})
+            values[name] += [] if value is None else [value]
+    for name, defined in values.items():
+        mean = float(np.mean(defined)) if defined else None
+        rows.append({"target": "mean", "metric": name, "value": mean, "n": len(defined)})
+    return rows

@@ -1,0 +1,1 @@
+"""Figures: they read tables, and never load a model."""

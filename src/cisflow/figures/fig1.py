@@ -1,0 +1,148 @@
+"""Figure 1 of Koo & Ploenzke (2021): exponential first-layer activations make filters into motifs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+
+from cisflow.figures.panels import by_activation, in_order, logo_grid, null_marks
+from cisflow.figures.read import filter_motifs, label_table, match_table, metric_table
+from cisflow.figures.style import GREY, TWO_COLUMNS, colour, label, missing, new_figure, panel, style
+from cisflow.models.activations import FUNCTIONS
+
+MODELS = ("cnn-2", "cnn-50", "cnn-deep")
+
+
+def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure, pl.DataFrame]:
+    """Draw the figure.
+
+    Parameters
+    ----------
+    tables
+        Paths: `matches`, `metrics`, `labels`, `motifs` of Task 1, and `task2_matches` if there is one.
+    settings
+        `activations` (drawn in a, c and d, in this order), and for b `logos_model`, `logos_activations`, `logos_trial`.
+
+    Returns
+    -------
+    Figure
+        Panels a: activation functions; b: filters and their best hits; c: match fraction and AUROC by activation and
+        model; d: match fraction on Task 2.
+    DataFrame
+        The plotted numbers: panel, model, activation, trial, quantity, value.
+    """
+    order = settings["activations"]
+    matches, metrics = match_table(tables["matches"]), metric_table(tables["metrics"])
+    matches, metrics = (t.filter(pl.col("activation").is_in(order)) for t in (matches, metrics))
+    models = in_order(matches["model"].to_list(), MODELS)
+    with style():
+        figure = new_figure(TWO_COLUMNS, 62 + 34 * len(models) + 38)
+        heights = [50, 34 * len(models), 30]
+        grid = figure.add_gridspec(3, 1, height_ratios=heights, left=0.07, right=0.985, top=0.965, bottom=0.075, hspace=0.36)
+        top = grid[0].subgridspec(1, 2, width_ratios=[1, 3.1], wspace=0.12)
+        _curves(figure.add_subplot(top[0]), order)
+        _logos(figure, top[1], tables, settings)
+        shown = in_order(matches["activation"].to_list(), order)
+        _grid_of_models(figure, grid[1], models, shown, matches, metrics)
+        task2 = _task2(figure, grid[2], tables.get("task2_matches"), order)
+    return figure, _numbers(matches, metrics, task2)
+
+
+def _curves(axes: Axes, activations: list[str]) -> None:
+    x = torch.linspace(-5, 5, 501)
+    for activation in activations:
+        y = FUNCTIONS[activation](x).numpy()
+        axes.plot(x.numpy(), np.where(np.abs(y) <= 5, y, np.nan), color=colour(activation), label=label(activation))
+    axes.axhline(0, color=GREY, linewidth=0.4, zorder=0)
+    axes.axvline(0, color=GREY, linewidth=0.4, zorder=0)
+    axes.set(xlim=(-5, 5), ylim=(-5, 5), xlabel="pre-activation $x$", ylabel="activation $f(x)$")
+    axes.legend(loc="lower right", handlelength=1.2, labelspacing=0.15, borderaxespad=0.1)
+    panel(axes, "a", x=-9)
+
+
+def _logos(figure: Figure, place: SubplotSpec, tables: Mapping[str, str], settings: Mapping[str, Any]) -> None:
+    labels = label_table(tables["labels"])
+    model, trial = settings["logos_model"], settings["logos_trial"]
+    pair = place.subgridspec(1, len(settings["logos_activations"]), wspace=0.08)
+    for column, activation in enumerate(settings["logos_activations"]):
+        own = labels.filter(
+            (pl.col("model") == model) & (pl.col("activation") == activation) & (pl.col("trial") == trial)
+        )
+        if own.is_empty():
+            missing(figure.add_subplot(pair[column]), f"{model} with {label(activation)} is not in this run of Task 1")
+            continue
+        motifs = filter_motifs(tables["motifs"], own["run"][0], trial)
+        drawn = logo_grid(figure, pair[column], motifs, own, columns=4)
+        drawn[0].annotate(
+            f"{model}, {label(activation)}", (0, 1), (0, 9), "axes fraction", "offset points", color=colour(activation),
+            fontsize=7, fontweight="bold",
+        )  # fmt: skip
+        if column == 0:
+            panel(drawn[0], "b", x=-5)
+
+
+def _grid_of_models(
+    figure: Figure, place: SubplotSpec, models: list[str], activations: list[str], matches: pl.DataFrame, metrics: pl.DataFrame
+) -> None:
+    grid = place.subgridspec(len(models), 2, hspace=0.22, wspace=0.16)
+    auroc = metrics.filter(pl.col("metric") == "auroc")
+    for row, model in enumerate(models):
+        left, right = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 1])
+        own = matches.filter(pl.col("model") == model)
+        by_activation(left, own.filter(pl.col("set") == "filters"), "match_fraction", activations)
+        null_marks(left, own.filter(pl.col("set") == "shuffled"), "match_fraction", activations)
+        left.set(ylim=(-0.03, 1.03), ylabel="filters matching\nground truth")
+        by_activation(right, auroc.filter(pl.col("model") == model), "value", activations)
+        right.axhline(0.5, color=GREY, linestyle=(0, (2, 1.5)), linewidth=0.8)
+        right.set(ylim=(0.45, 1.01), ylabel="test AUROC\n(mean of classes)")
+        left.set_title(model, loc="left", fontweight="bold")
+        if row == 0:
+            panel(left, "c", x=-9)
+            _direct_label(left, activations, "dashed: shuffled filters", 0.09)
+            _direct_label(right, activations, "dashed: chance", 0.525)
+        if row < len(models) - 1:
+            left.set_xticklabels([])
+            right.set_xticklabels([])
+
+
+def _direct_label(axes: Axes, activations: list[str], text: str, height: float) -> None:
+    axes.text(len(activations) - 0.42, height, text, ha="right", va="bottom", color=GREY, fontsize=6)
+
+
+def _task2(figure: Figure, place: SubplotSpec, path: str | None, order: list[str]) -> pl.DataFrame | None:
+    if path is None:
+        axes = figure.add_subplot(place)
+        missing(axes, "Panel d (Task 2, DeepSEA subset) joins when the results of Task 2 exist.")
+        panel(axes, "d", x=-9, y=0)
+        return None
+    matches = match_table(path).filter(pl.col("activation").is_in(order))
+    models, activations = in_order(matches["model"].to_list(), MODELS), in_order(matches["activation"].to_list(), order)
+    grid = place.subgridspec(1, len(models), wspace=0.25)
+    for column, model in enumerate(models):
+        axes, own = figure.add_subplot(grid[column]), matches.filter(pl.col("model") == model)
+        by_activation(axes, own.filter(pl.col("set") == "filters"), "match_fraction", activations)
+        null_marks(axes, own.filter(pl.col("set") == "shuffled"), "match_fraction", activations)
+        axes.set(ylim=(-0.03, 1.03), ylabel="filters matching\nground truth" if column == 0 else "")
+        axes.set_title(f"Task 2, {model}", loc="left", fontweight="bold")
+        if column == 0:
+            panel(axes, "d", x=-9)
+    return matches
+
+
+def _numbers(matches: pl.DataFrame, metrics: pl.DataFrame, task2: pl.DataFrame | None) -> pl.DataFrame:
+    def of_matches(table: pl.DataFrame, letter: str) -> pl.DataFrame:
+        names = {"filters": "match_fraction", "shuffled": "match_fraction_of_shuffled_filters"}
+        return table.select(
+            pl.lit(letter).alias("panel"), "model", "activation", "trial",
+            pl.col("set").replace(names).alias("quantity"), pl.col("match_fraction").cast(pl.Float64).alias("value"),
+        )  # fmt: skip
+
+    auroc = metrics.filter(pl.col("metric") == "auroc").select(
+        pl.lit("c").alias("panel"), "model", "activation", "trial", pl.col("metric").alias("quantity"), "value"
+    )
+    return pl.concat([of_matches(matches, "c"), auroc, *([] if task2 is None else [of_matches(task2, "d")])])

@@ -1,0 +1,31 @@
+"""Sequence logos."""
+
+import logomaker
+import pandas as pd
+from matplotlib.axes import Axes
+
+from cisflow.figures.style import BLUE, GREEN, ORANGE, VERMILION
+from cisflow.pwm import Motif, information
+
+# The usual colours of the bases, in the shades of the palette.
+BASES = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION}
+
+
+def draw_logo(axes: Axes, motif: Motif | None, width: int) -> None:
+    """Draw a motif as a logo of 0 to 2 bits a position, centred on `width` positions; None leaves the baseline alone."""
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(0, 2)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in ("left", "top", "right"):
+        axes.spines[side].set_visible(False)
+    if motif is None:
+        return
+    ppm = motif.probabilities
+    start = (width - motif.width) // 2
+    heights = pd.DataFrame((ppm * information(ppm).clip(0)).T, columns=list("ACGT"))
+    heights.index += start
+    logomaker.Logo(heights, ax=axes, color_scheme=BASES, show_spines=False)
+    axes.spines["bottom"].set_visible(True)
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(0, 2)

@@ -1,0 +1,72 @@
+"""Panels that several figures share: logos of a model's filters, and values by activation for each model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.gridspec import SubplotSpec
+
+from cisflow.figures.logos import draw_logo
+from cisflow.figures.style import BLACK, GREY, colour, dots, label
+from cisflow.motifs.filters import FilterSettings
+from cisflow.pwm import Motif
+
+WINDOW = FilterSettings.window
+
+
+def in_order(values: Sequence[str], order: Sequence[str]) -> list[str]:
+    """Return the distinct values: first those of `order`, then the rest as they come."""
+    distinct = list(dict.fromkeys(values))
+    return [v for v in order if v in distinct] + [v for v in distinct if v not in order]
+
+
+def logo_grid(
+    figure: Figure | SubFigure,
+    place: SubplotSpec,
+    motifs: dict[str, Motif],
+    labels: pl.DataFrame,
+    columns: int,
+) -> list[Axes]:
+    """Draw the logos of all filters of one trial, each under the name of its best hit.
+
+    Parameters
+    ----------
+    figure, place
+        Where.
+    motifs
+        Matrices by filter.
+    labels
+        Rows of `labels.tsv` of that trial: a ground-truth factor is named in black, another motif in grey.
+    columns
+        Logos in a row.
+    """
+    rows = -(-len(labels) // columns)
+    grid = place.subgridspec(rows, columns, hspace=0.9, wspace=0.12)
+    drawn = []
+    for number, row in enumerate(labels.iter_rows(named=True)):
+        axes = figure.add_subplot(grid[divmod(number, columns)])
+        draw_logo(axes, motifs.get(row["filter"]), WINDOW)
+        text = row["factor"] or row["target_name"] or "–"
+        axes.set_title(text, fontsize=5, pad=1.5, color=BLACK if row["factor"] else GREY)
+        drawn.append(axes)
+    return drawn
+
+
+def by_activation(axes: Axes, table: pl.DataFrame, value: str, activations: Sequence[str]) -> None:
+    """Draw a column of a table for each activation: every trial a dot over its box or median."""
+    for position, activation in enumerate(activations):
+        found = table.filter(pl.col("activation") == activation)[value].drop_nulls().to_list()
+        dots(axes, position, found, colour(activation))
+    axes.set_xlim(-0.6, len(activations) - 0.4)
+    axes.set_xticks(np.arange(len(activations)), [label(a) for a in activations], rotation=40, ha="right")
+    axes.tick_params(axis="x", length=0)
+
+
+def null_marks(axes: Axes, table: pl.DataFrame, value: str, activations: Sequence[str]) -> None:
+    """Draw the mean of a column of the shuffled null as a grey dashed mark for each activation."""
+    for position, activation in enumerate(activations):
+        found = table.filter(pl.col("activation") == activation)[value].drop_nulls()
+        if len(found):
+            axes.hlines(found.mean(), position - 0.42, position + 0.42, colors=GREY, linestyles=(0, (2, 1.5)), linewidth=0.8)

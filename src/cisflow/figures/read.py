@@ -1,0 +1,32 @@
+"""Tables as the figures need them."""
+
+from pathlib import Path
+
+import polars as pl
+
+from cisflow.motifs.read_out import LABEL_COLUMNS, MATCH_COLUMNS
+from cisflow.pwm import Motif, read_meme
+from cisflow.tables import read_tsv
+
+METRIC_COLUMNS = ("run", "model", "activation", "trial", "set", "target", "metric", "value")
+
+
+def match_table(path: str | Path) -> pl.DataFrame:
+    """Return match statistics by trial: of the filters, and of the same filters shuffled."""
+    return read_tsv(path, MATCH_COLUMNS)
+
+
+def metric_table(path: str | Path, split: str = "test") -> pl.DataFrame:
+    """Return the metrics of one split, averaged over targets."""
+    table = read_tsv(path, METRIC_COLUMNS)
+    return table.filter((pl.col("set") == split) & (pl.col("target") == "mean"))
+
+
+def label_table(path: str | Path) -> pl.DataFrame:
+    """Return the best hit of each filter."""
+    return read_tsv(path, LABEL_COLUMNS)
+
+
+def filter_motifs(folder: str | Path, run: str, trial: int) -> dict[str, Motif]:
+    """Return the matrices of a trial's filters, by name; a filter without a matrix is not there."""
+    return {motif.id: motif for motif in read_meme(Path(folder) / run / f"trial-{trial}.meme", empty=True)}

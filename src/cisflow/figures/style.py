@@ -1,0 +1,152 @@
+"""The look of all figures: sizes for print, one colour an activation, and how a figure is saved with its numbers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import polars as pl
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cisflow.io import atomic
+from cisflow.tables import write_table
+
+ONE_COLUMN, TWO_COLUMNS = 89.0, 183.0  # mm
+
+# Okabe & Ito (2008): told apart with every common form of colour blindness. Yellow is too light for lines on white.
+BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+GREY, LIGHT_GREY = "#707070", "#C8C8C8"
+PALETTE = (BLACK, ORANGE, SKY_BLUE, GREEN, BLUE, VERMILION, PURPLE)
+
+# An activation and its modifications have one colour.
+_FAMILIES = {
+    "exponential": VERMILION,
+    "exp_relu": VERMILION,
+    "relu": BLUE,
+    "log": PURPLE,
+    "sigmoid": GREEN,
+    "tanh": ORANGE,
+    "softplus": SKY_BLUE,
+    "linear": BLACK,
+    "elu": PURPLE,
+}
+
+LABELS = {
+    "relu": "ReLU",
+    "exponential": "exp",
+    "elu": "ELU",
+    "shift_scale_relu": "modified ReLU",
+    "shift_scale_sigmoid": "modified sigmoid",
+    "shift_scale_tanh": "modified tanh",
+    "exp_relu": "modified exp",
+    "log_relu": "log-ReLU",
+}
+
+_STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.0,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+    "savefig.dpi": 300,
+    # Text stays text in the PDF, so that it can be searched and edited; the document has no date, so it has the same
+    # bytes every time.
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the style of the figures within this context."""
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of this size in millimetres."""
+    return plt.figure(figsize=(width / 25.4, height / 25.4))
+
+
+def colour(activation: str) -> str:
+    """Return the colour of an activation, the same in all figures."""
+    if activation in _FAMILIES:
+        return _FAMILIES[activation]
+    return next((value for name, value in _FAMILIES.items() if activation.endswith(name)), GREY)
+
+
+def label(activation: str) -> str:
+    """Return the name of an activation in figures."""
+    return LABELS.get(activation, activation.replace("_", " "))
+
+
+def panel(axes: Axes, letter: str, x: float = -6.0, y: float = 4.0) -> None:
+    """Put a bold panel letter beside the upper left corner of axes; x and y are millimetres from it."""
+    offset = (x / 25.4 * 72, y / 25.4 * 72)
+    axes.annotate(
+        letter, (0, 1), offset, "axes fraction", "offset points", fontsize=9, fontweight="bold", ha="left", va="baseline"
+    )
+
+
+def dots(axes: Axes, position: float, values: Sequence[float], colour: str, width: float = 0.5) -> None:
+    """Draw every value as a dot over its box (five or more) or its median."""
+    values = np.asarray(values, float)
+    if len(values) >= 5:
+        line = {"color": colour, "linewidth": 0.8}
+        axes.boxplot(
+            values, positions=[position], widths=width, showfliers=False, manage_ticks=False,
+            medianprops=line | {"linewidth": 1.4}, boxprops=line, whiskerprops=line, capprops=line,
+        )  # fmt: skip
+    elif len(values):
+        axes.hlines(np.median(values), position - width / 2, position + width / 2, colors=colour, linewidth=1.4)
+    # Spread by rank, not at random: the same picture every time.
+    spread = np.linspace(-0.3, 0.3, len(values)) * width if len(values) > 1 else np.zeros(len(values))
+    axes.scatter(position + spread, values, s=7, color=colour, alpha=0.75, linewidths=0, zorder=3, clip_on=False)
+
+
+def missing(axes: Axes, text: str) -> None:
+    """Say in the place of a panel what it lacks."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, ha="center", va="center", color=GREY, transform=axes.transAxes, wrap=True)
+
+
+def save(figure: Figure, table: pl.DataFrame, output: str | Path) -> None:
+    """Save a figure as PDF and PNG and its plotted numbers as TSV, beside each other.
+
+    Parameters
+    ----------
+    figure
+        The figure; it is closed afterwards.
+    table
+        The numbers it shows.
+    output
+        Path of the PDF; the others have its name with their own endings.
+    """
+    output = Path(output)
+    with style():
+        for path, options in (
+            (output, {"format": "pdf", "metadata": {"CreationDate": None}}),
+            (output.with_suffix(".png"), {"format": "png", "metadata": {"Software": None}}),
+        ):
+            with atomic(path) as partial:
+                figure.savefig(partial, **options)
+    write_table(output.with_suffix(".tsv"), table)
+    plt.close(figure)

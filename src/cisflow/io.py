@@ -1,0 +1,148 @@
+"""Files that are whole or absent: atomic writing, checksums, and HDF5 files that say what they are."""
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from cisflow import __version__
+from cisflow.errors import CisflowError
+
+# Which rule makes a file of each schema: a reader that finds something else tells the user where to get one.
+SCHEMAS = {"dataset/1": "make_dataset", "filters/1": "filters"}
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` and rename it to `path` if the block succeeds; else leave nothing.
+
+    Raises
+    ------
+    CisflowError
+        The disk is full (any other exception of the block passes through).
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb") as handle:
+            os.fsync(handle.fileno())
+        partial.replace(path)
+    except BaseException as error:
+        partial.unlink(missing_ok=True)
+        if disk_is_full(error):
+            raise CisflowError(_full_message(path)) from error
+        raise
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Return whether an exception says that a disk, a quota or a file-size limit is exhausted."""
+    # h5py reports the system's error number only inside its message.
+    numbers = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+    return getattr(error, "errno", None) in numbers or any(f"errno = {n}," in str(error) for n in numbers)
+
+
+def _full_message(path: Path) -> str:
+    free = shutil.disk_usage(path.parent).free / 1e6
+    return (
+        f"{path}: no space left to write it ({free:,.0f} MB free on that disk, or a quota or file-size limit is "
+        "reached). Nothing partial was left. Free some space, or set 'results:' in config/config.yaml to another disk, "
+        "and run again."
+    )
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 checksum of a file as 64 hexadecimal digits."""
+    return _digest(path, "sha256")
+
+
+def md5(path: str | Path) -> str:
+    """Return the MD5 checksum of a file as 32 hexadecimal digits."""
+    return _digest(path, "md5")
+
+
+def _digest(path: str | Path, algorithm: str) -> str:
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, algorithm).hexdigest()
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically."""
+    with atomic(path) as partial:
+        partial.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n")
+
+
+def write_tsv(path: str | Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a tidy table, atomically: one header line, one observation a row, tabs between fields.
+
+    A None is an empty field; a float is written with the shortest digits that read back as the same number.
+
+    Raises
+    ------
+    ValueError
+        A row has a key that is not among `columns`.
+    """
+    with atomic(path) as partial, partial.open("w", newline="") as handle:
+        table = csv.DictWriter(handle, list(columns), delimiter="\t", lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+@contextmanager
+def h5_writer(path: str | Path, schema: str, inputs: Mapping[str, str] | None = None) -> Iterator[h5py.File]:
+    """Open a new HDF5 file that appears at `path` only when the block succeeds.
+
+    The file's attributes say what it is: `schema`, `created_by`, and `inputs` (JSON: file name to SHA-256).
+    """
+    with atomic(path) as partial, h5py.File(partial, "w") as h5:
+        h5.attrs["schema"] = schema
+        h5.attrs["created_by"] = f"cisflow {__version__}"
+        h5.attrs["inputs"] = json.dumps(dict(inputs or {}), sort_keys=True)
+        yield h5
+
+
+@contextmanager
+def h5_reader(path: str | Path, schema: str | None = None) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading, and check that it is whole and of the given schema.
+
+    Raises
+    ------
+    CisflowError
+        The file is missing, is not HDF5, is truncated, or has another schema.
+    """
+    try:
+        h5 = h5py.File(path, "r")
+    except FileNotFoundError:
+        raise CisflowError(f"{path}: there is no such file.{_made_by(schema)}") from None
+    except OSError as error:
+        raise CisflowError(f"{path}: {_why_not_hdf5(Path(path), error)}{_made_by(schema)}") from error
+    with h5:
+        found = h5.attrs.get("schema")
+        if schema is not None and found != schema:
+            raise CisflowError(f"{path}: its schema is {found!r}, and {schema!r} is needed.{_made_by(schema)}")
+        yield h5
+
+
+def _made_by(schema: str | None) -> str:
+    return f" The rule '{SCHEMAS[schema]}' makes it." if schema in SCHEMAS else ""
+
+
+def _why_not_hdf5(path: Path, error: OSError) -> str:
+    if "truncated" in str(error):
+        return "the HDF5 file is truncated (it ends before its own header says). Fetch or make it again."
+    if not path.is_file() or not os.access(path, os.R_OK):
+        return f"it cannot be read ({error.strerror or error})."
+    with path.open("rb") as handle:
+        start = handle.read(64)
+    if start.lstrip()[:1] == b"<":
+        return "it is an HTML or XML page, not an HDF5 file; probably a server's error page. Fetch it again."
+    return f"it is not an HDF5 file (its first bytes are {start[:8]!r})."

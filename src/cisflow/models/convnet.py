@@ -1,0 +1,174 @@
+"""Convolutional networks from the tables of the zoo."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cisflow.models.activations import Pointwise
+from cisflow.models.layers import BatchNorm, Conv1d, Dropout, Flatten, Linear, MaxPool, Noise
+from cisflow.models.zoo import ARCHITECTURES, Conv, Dense, Residual
+
+
+class ResidualBlock(nn.Module):
+    """x + f(x), then ReLU, where f is (conv, ReLU, norm, ReLU, conv, ReLU, norm).
+
+    The ReLU inside f, before each normalisation, is the original's; and its kernels are always He-normal.
+    """
+
+    def __init__(self, replicates: int, channels: int, width: int):
+        super().__init__()
+        self.conv1 = Conv1d(replicates, channels, channels, width, "same")
+        self.inner1, self.norm1, self.outer1 = Pointwise("relu"), BatchNorm(replicates, channels), Pointwise("relu")
+        self.conv2 = Conv1d(replicates, channels, channels, width, "same")
+        self.inner2, self.norm2, self.out = Pointwise("relu"), BatchNorm(replicates, channels), Pointwise("relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a map of the shape of x."""
+        y = self.outer1(self.norm1(self.inner1(self.conv1(x))))
+        return self.out(x + self.norm2(self.inner2(self.conv2(y))))
+
+    def reset(self, replicate: int, initializer: str, generator: torch.Generator) -> None:
+        """Draw the initial weights of one replicate."""
+        for conv in (self.conv1, self.conv2):
+            conv.reset(replicate, "he_normal", generator)
+
+
+class ConvNet(nn.Module):
+    """A convolutional network over one sequence, R replicates of it.
+
+    Parameters
+    ----------
+    spec
+        `name` (one of `zoo.ARCHITECTURES`), `activation` (of the first layer), and optionally `width` (multiplies
+        the numbers of filters and units; default 1), `initializer` (default 'glorot_uniform') and `l2` (default 0;
+        read by the training).
+    length
+        Length of the sequences, in bases.
+    targets
+        Number of outputs.
+    replicates
+        Number of independent networks.
+
+    Raises
+    ------
+    ValueError
+        The sequences are too short for the architecture.
+    """
+
+    def __init__(self, spec: dict[str, Any], length: int, targets: int, replicates: int = 1):
+        super().__init__()
+        self.spec, self.length, self.targets, self.replicates = dict(spec), length, targets, replicates
+        self.noise = Noise()
+        self.layers = nn.Sequential()
+        self._features, self._map_length = 4, length
+        for number, block in enumerate(ARCHITECTURES[spec["name"]], start=1):
+            self._add(block, number)
+        self.layers.add_module("logits", Linear(replicates, self._features, targets, bias=True))
+
+    def _add(self, block: Conv | Residual | Dense, number: int) -> None:
+        activation = self.spec["activation"] if number == 1 else "relu"
+        if isinstance(block, Conv):
+            self._add_conv(block, number, activation)
+        elif isinstance(block, Residual):
+            self._append(number, block=ResidualBlock(self.replicates, self._features, block.width))
+            self._pool(number, block.pool, "valid")
+        else:
+            self._add_dense(block, number)
+
+    def _add_conv(self, block: Conv, number: int, activation: str) -> None:
+        filters = round(block.filters * self.spec.get("width", 1))
+        self._append(
+            number,
+            conv=Conv1d(self.replicates, self._features, filters, block.width, block.padding),
+            norm=BatchNorm(self.replicates, filters),
+            activation=Pointwise(activation),
+            dropout=Dropout(block.dropout, self.noise),
+        )
+        self._features = filters
+        self._shorten(self._map_length - (block.width - 1) * (block.padding == "valid"))
+        if block.pool:
+            self._pool(number, block.pool, block.pool_padding)
+
+    def _add_dense(self, block: Dense, number: int) -> None:
+        if self._map_length:
+            self._append(number, flatten=Flatten(self.replicates))
+            self._features, self._map_length = self._features * self._map_length, 0
+        units = round(block.units * self.spec.get("width", 1))
+        self._append(
+            number,
+            dense=Linear(self.replicates, self._features, units),
+            norm=BatchNorm(self.replicates, units),
+            activation=Pointwise("relu"),
+            dropout=Dropout(block.dropout, self.noise),
+        )
+        self._features = units
+
+    def _pool(self, number: int, size: int, padding: str) -> None:
+        self._append(number, pool=MaxPool(size, padding))
+        self._shorten(-(-self._map_length // size) if padding == "same" else self._map_length // size)
+
+    def _append(self, number: int, **modules: nn.Module) -> None:
+        for name, module in modules.items():
+            self.layers.add_module(f"{name}{number}", module)
+
+    def _shorten(self, length: int) -> None:
+        if length < 1:
+            raise ValueError(f"sequences of {self.length} bases are too short for {self.spec['name']}")
+        self._map_length = length
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (batch, R * targets) of one-hot sequences (batch, 4 or R * 4, length)."""
+        return self.layers(_as_map(x))
+
+    def activations(self, x: Tensor, layer: str = "first") -> Tensor:
+        """Return the output of a layer, (batch, R * channels, length) or (batch, R * features).
+
+        Parameters
+        ----------
+        x
+            One-hot sequences (batch, 4, length).
+        layer
+            A name in `self.layers`, or 'first': the first activation, before dropout.
+        """
+        layer = "activation1" if layer == "first" else layer
+        x = _as_map(x)
+        for name, module in self.layers.named_children():
+            x = module(x)
+            if name == layer:
+                return x.squeeze(2) if x.dim() == 4 else x
+        raise ValueError(f"no layer is called '{layer}'; there are: {', '.join(dict(self.layers.named_children()))}")
+
+    def reset(self, seeds: Sequence[int]) -> None:
+        """Draw the initial weights of each replicate from its own seed, whatever the other replicates are."""
+        for replicate, seed in enumerate(seeds):
+            generator = torch.Generator().manual_seed(seed)
+            for module in self.layers:
+                if hasattr(module, "reset"):
+                    module.reset(replicate, self.spec.get("initializer", "glorot_uniform"), generator)
+
+    def kernels(self) -> list[nn.Parameter]:
+        """Return the parameters under the L2 penalty: all kernels but the output's."""
+        return [p for name, p in self.named_parameters() if p.dim() >= 3 and not name.startswith("layers.logits")]
+
+
+def _as_map(x: Tensor) -> Tensor:
+    return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+
+def split_replicates(y: Tensor, replicates: int) -> Tensor:
+    """Return (R, batch, targets) of a model's output (batch, R * targets)."""
+    return y.unflatten(1, (replicates, -1)).transpose(0, 1)
+
+
+def one_hot(indices: Tensor) -> Tensor:
+    """Return float32 (batch, 4, length) of base indices (batch, length) or (batch, R * 4, length) of (R, batch, length).
+
+    An unknown base is a column of zeros.
+    """
+    table = torch.eye(5, 4, device=indices.device)
+    encoded = table[indices.long()]
+    if indices.dim() == 2:
+        return encoded.transpose(1, 2)
+    return encoded.permute(1, 0, 3, 2).flatten(1, 2)

@@ -1,0 +1,1 @@
+"""First-layer filters to motifs: PWM, MEME, Tomtom, match statistics."""

@@ -1,0 +1,126 @@
+"""What a result was made from: code hashes that drive re-runs, and the record kept beside each result."""
+
+import ast
+import functools
+import hashlib
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from cisflow import __version__
+from cisflow.io import sha256, write_json
+
+PACKAGE = Path(__file__).parent
+# The libraries whose version can change a number.
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "h5py", "polars", "memelite", "pyjaspar", "matplotlib")
+
+
+def code_hash(*entries: str | Path) -> str:
+    """Return a hash of programs (scripts or notebooks) and of all cisflow modules that they import.
+
+    Comments, docstrings, layout and file times do not count, so it changes only when the code does. Rules carry it
+    as a parameter: a job is run again when its code changed, and not because of a commit or a fresh clone.
+    """
+    seen: dict[Path, str] = {}
+    queue = [Path(entry).resolve() for entry in entries]
+    while queue:
+        path = queue.pop()
+        if path not in seen:
+            seen[path], imported = _digest(path)
+            queue.extend(imported)
+    return hashlib.sha256("".join(sorted(seen.values())).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _digest(path: Path) -> tuple[str, tuple[Path, ...]]:
+    tree = ast.parse(_source(path))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    imported = {module for node in ast.walk(tree) for module in _cisflow_modules(node)}
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imported))
+
+
+def _source(path: Path) -> str:
+    if path.suffix != ".ipynb":
+        return path.read_text()
+    cells = json.loads(path.read_text())["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
+def _cisflow_modules(node: ast.AST) -> set[Path]:
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    else:
+        return set()
+    inside = [PACKAGE.joinpath(*name.split(".")[1:]) for name in names if name.split(".")[0] == "cisflow"]
+    files = {file for base in inside for file in (base.with_suffix(".py"), base / "__init__.py")}
+    # The package's own __init__ holds only the version number, which is no reason to compute anything again.
+    return {file for file in files - {PACKAGE / "__init__.py"} if file.is_file()}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, cisflow and the libraries that can change a number."""
+    installed = {name: metadata.version(name) for name in LIBRARIES if _installed(name)}
+    return {"python": platform.python_version(), "cisflow": __version__, **installed}
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def git_commit() -> str | None:
+    """Return the checked-out commit, with '+' if the tree has changes, or None outside a repository."""
+    answer = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+        capture_output=True, text=True, cwd=PACKAGE, check=False,
+    )  # fmt: skip
+    return answer.stdout.strip() or None
+
+
+def record(
+    path: str | Path,
+    inputs: Iterable[str | Path],
+    parameters: Mapping[str, Any],
+    started: float,
+    **more: Any,
+) -> None:
+    """Write a provenance file.
+
+    Parameters
+    ----------
+    path
+        Where to write it (JSON).
+    inputs
+        The files that were read; their SHA-256 checksums are recorded.
+    parameters
+        The settings of the job.
+    started
+        When the job started (`time.time()`), for its wall time in seconds.
+    more
+        Anything else worth knowing, such as the device or the seeds.
+    """
+    write_json(
+        path,
+        {
+            "inputs": {str(file): sha256(file) for file in inputs},
+            "parameters": dict(parameters),
+            **more,
+            "versions": versions(),
+            "commit": git_commit(),
+            "machine": platform.platform(),
+            "seconds": round(time.time() - started, 3),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        },
+    )

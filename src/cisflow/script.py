@@ -1,0 +1,66 @@
+"""What all scripts share: flags, logging, and how they end."""
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cisflow.errors import CisflowError
+from cisflow.io import disk_is_full
+
+# 75 is EX_TEMPFAIL: the same command, run again, goes on.
+TRY_AGAIN = 75
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser for a script; `type=json_value` takes a flag's value as JSON."""
+    return argparse.ArgumentParser(description=description, allow_abbrev=False)
+
+
+def json_value(text: str) -> Any:
+    """Read a flag's value as JSON."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script's main and end the process.
+
+    A CisflowError, a full disk, Ctrl-C and a terminated job end with one message and a status that says which;
+    everything else is a defect and shows its traceback.
+    """
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    # Ends the program by an exception, so that every open temporary file is removed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        main()
+    except CisflowError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C; nothing partial was left", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except OSError as error:
+        if not disk_is_full(error):
+            raise
+        sys.exit(f"error: no space left on the disk ({error}). Free some space and run again.")
+
+
+class Clock:
+    """Says how far a long work is, at most every few seconds."""
+
+    def __init__(self, what: str, every: float = 5.0):
+        self.what, self.every = what, every
+        self.last = time.monotonic()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Take the progress in bytes."""
+        if time.monotonic() - self.last >= self.every:
+            self.last = time.monotonic()
+            of = f" of {total / 1e6:,.0f}" if total else ""
+            logging.getLogger("cisflow").info("%s: %.0f%s MB", self.what, done / 1e6, of)

@@ -1,0 +1,1 @@
+"""Every external file: declared, fetched, checked."""

@@ -1,0 +1,40 @@
+"""The TSV tables that the workflow writes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from cisflow.errors import CisflowError
+from cisflow.io import atomic
+
+# Columns that hold names, which may look like numbers.
+TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus")
+
+
+def read_tsv(path: str | Path, columns: Sequence[str]) -> pl.DataFrame:
+    """Read a table and check that it has these columns.
+
+    Names are text; the types of other columns are inferred from all rows; an empty field is null.
+
+    Raises
+    ------
+    CisflowError
+        The file is missing or empty, or lacks a column.
+    """
+    try:
+        table = pl.read_csv(path, separator="\t", infer_schema_length=None, schema_overrides=dict.fromkeys(TEXT, pl.String))
+    except FileNotFoundError:
+        raise CisflowError(f"{path}: there is no such file.") from None
+    except pl.exceptions.NoDataError:
+        raise CisflowError(f"{path}: the file is empty.") from None
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise CisflowError(f"{path}: there is no column {', '.join(missing)}; there are {', '.join(table.columns)}.")
+    return table
+
+
+def write_table(path: str | Path, table: pl.DataFrame) -> None:
+    """Write a table as TSV, atomically; null is an empty field."""
+    with atomic(path) as partial:
+        table.write_csv(partial, separator="\t")

@@ -1,0 +1,140 @@
+"""Weights on disk: the checkpoint of a finished trial, and the state from which an interrupted training goes on.
+
+A checkpoint is a folder: `model.json` (all that is needed to build the model again), `best.safetensors` and
+`last.safetensors` (weights without the replicate axis), and `history.tsv`. Nothing is ever unpickled.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from cisflow import __version__
+from cisflow.errors import CisflowError
+from cisflow.io import atomic, write_json, write_tsv
+from cisflow.models.convnet import ConvNet
+
+SCHEMA = "checkpoint/1"
+# Columns of every history; the validation metrics of the labels' kind follow them.
+HISTORY_COLUMNS = ("epoch", "lr", "train_loss", "valid_loss")
+
+
+def build(description: Mapping[str, Any], replicates: int = 1) -> ConvNet:
+    """Return an untrained model from what `model.json` holds: `model`, `length` and `targets`."""
+    return ConvNet(dict(description["model"]), description["length"], len(description["targets"]), replicates)
+
+
+def replicate_state(module: nn.Module, replicate: int) -> dict[str, Tensor]:
+    """Return a copy of one replicate's weights and statistics, without the replicate axis, on the CPU."""
+    return {name: tensor[replicate].detach().cpu().clone() for name, tensor in module.state_dict().items()}
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as safetensors, atomically."""
+    with atomic(path) as partial:
+        partial.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and metadata of a safetensors file.
+
+    Raises
+    ------
+    CisflowError
+        The file is missing, truncated or of another kind.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise CisflowError(f"{path}: there is no such file; the rule 'train' makes it.") from None
+    except SafetensorError as error:
+        raise CisflowError(f"{path}: not a whole safetensors file ({error}). Train again.") from error
+
+
+def write_history(folder: Path, history: list[dict[str, float]]) -> None:
+    """Write `history.tsv`, a row an epoch."""
+    write_tsv(folder / "history.tsv", history[0], history)
+
+
+def write_description(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write `model.json`."""
+    write_json(folder / "model.json", {"schema": SCHEMA, "created_by": f"cisflow {__version__}", **description})
+
+
+def read_description(folder: str | Path) -> dict[str, Any]:
+    """Return the content of a checkpoint's `model.json`.
+
+    Raises
+    ------
+    CisflowError
+        The folder is no checkpoint.
+    """
+    path = Path(folder) / "model.json"
+    try:
+        description = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise CisflowError(f"{folder}: not a checkpoint folder (it has no model.json).") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CisflowError(f"{path}: not valid JSON ({error}). Train again.") from error
+    if not isinstance(description, dict) or description.get("schema") != SCHEMA:
+        raise CisflowError(f"{path}: its schema is not {SCHEMA!r}; another program or version wrote it.")
+    return description
+
+
+def load_model(folder: str | Path, weights: str | None = None, device: torch.device | str = "cpu") -> ConvNet:
+    """Return a trained model, in evaluation mode.
+
+    Parameters
+    ----------
+    folder
+        A checkpoint folder.
+    weights
+        'best' or 'last'; by default the one that the task's configuration names.
+    device
+        Where to put it.
+
+    Raises
+    ------
+    CisflowError
+        The folder is no checkpoint, or its weights are not of the model that `model.json` describes.
+    """
+    description = read_description(folder)
+    path = Path(folder) / f"{weights or description['weights']}.safetensors"
+    tensors, _ = read_tensors(path)
+    model = build(description)
+    _check_same_model(path, model, tensors)
+    model.load_state_dict({name: tensor.unsqueeze(0) for name, tensor in tensors.items()})
+    return model.eval().to(device)
+
+
+def _check_same_model(path: Path, model: ConvNet, found: Mapping[str, Tensor]) -> None:
+    expected = {name: tuple(tensor.shape[1:]) for name, tensor in model.state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
+    wrong = [
+        f"  {name}: expected {expected.get(name, 'nothing')}, found {shapes.get(name, 'nothing')}"
+        for name in sorted({*expected, *shapes})
+        if expected.get(name) != shapes.get(name)
+    ]
+    if wrong:
+        more = [f"  and {len(wrong) - 5} more"] if len(wrong) > 5 else []
+        text = "\n".join(wrong[:5] + more)
+        raise CisflowError(f"{path}: not the weights of the {model.spec['name']} that model.json describes:\n{text}")
+
+
+def save_state(path: Path, key: str, tensors: dict[str, Tensor], values: Mapping[str, Any]) -> None:
+    """Write the state of a training in progress; `key` says of which configuration, data and code it is."""
+    write_tensors(path, tensors, {"key": key, "values": json.dumps(values)})
+
+
+def load_state(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Return what `save_state` wrote, or None if there is nothing or it has another key."""
+    if not path.is_file():
+        return None
+    tensors, metadata = read_tensors(path)
+    return (tensors, json.loads(metadata["values"])) if metadata.get("key") == key else None

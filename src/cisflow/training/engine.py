@@ -1,0 +1,341 @@
+"""The training loop.
+
+R trials of one architecture train as one module with a replicate axis (`cisflow.models.layers`): each has its own
+seed, order of data, learning rate, plateau, early stop and best weights, and its result does not depend on the others.
+Everything random is a function of (seed, epoch, step), so that a training that was interrupted and goes on ends with
+the same bytes as one that was not.
+"""
+
+import ctypes
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
+from torch import Tensor, nn
+
+from cisflow.errors import CisflowError
+from cisflow.models.convnet import ConvNet, split_replicates
+from cisflow.training import checkpoint
+from cisflow.training.data import DataInfo, Rows, order
+from cisflow.training.losses import LOSSES
+from cisflow.training.metrics import epoch_metrics
+from cisflow.training.schedule import Schedule
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+# Rows a batch when nothing is learned.
+EVALUATION_BATCH = 1000
+
+
+class Interrupted(Exception):  # noqa: N818 - it is no error
+    """The training was asked to stop; its state is saved, and the same call goes on from it."""
+
+
+@dataclass
+class Trial:
+    """One of the replicates: its name and seed, its decisions, its history, and its best weights."""
+
+    name: str
+    seed: int
+    schedule: Schedule
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where an interrupted training leaves its state, how often, and who asks it to stop.
+
+    Parameters
+    ----------
+    path
+        File of the state.
+    key
+        Hash of configuration, data and code; a state of another key is not used.
+    seconds
+        Time between two saves.
+    stop
+        Called after every step; True asks the training to save and stop.
+    """
+
+    path: Path
+    key: str
+    seconds: float = 300.0
+    stop: Callable[[], bool] = lambda: False
+
+
+def make_fabric(device: str, precision: str) -> Fabric:
+    """Return the Fabric for one device.
+
+    Parameters
+    ----------
+    device
+        'gpu', 'cpu', or 'any' (a GPU if one is visible).
+    precision
+        '32-true', 'bf16-mixed', '64-true', or 'auto': bf16-mixed where the device computes it natively.
+
+    Raises
+    ------
+    CisflowError
+        A GPU is asked for and none is visible.
+    """
+    if device == "gpu" and not torch.cuda.is_available():
+        raise CisflowError(
+            "this task is to be trained on a GPU, and no GPU is visible here. Run it where there is one "
+            "(profiles/slurm asks for it), or allow the CPU with 'training: {device: any}' in the task."
+        )
+    accelerator = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    if precision == "auto":
+        precision = "bf16-mixed" if _computes_bf16(accelerator) else "32-true"
+    # Snakemake is what talks to Slurm; Fabric's own detection would take a job's task count for its world size.
+    return Fabric(accelerator=accelerator, devices=1, precision=precision, plugins=LightningEnvironment())
+
+
+def _computes_bf16(accelerator: str) -> bool:
+    if accelerator == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported()
+
+
+def keep_freed_memory() -> None:
+    """Ask the C library to keep freed memory, which every training step needs again (18 % faster on two cores)."""
+    trim_threshold = -1  # M_TRIM_THRESHOLD of malloc.h
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(trim_threshold, 1 << 30)
+
+
+def fit(
+    spec: dict[str, Any],
+    info: DataInfo,
+    train: Rows,
+    valid: Rows,
+    settings: dict[str, Any],
+    seeds: dict[str, int],
+    folder: Path,
+    fabric: Fabric,
+    resume: Resume | None = None,
+    on_epoch: Callable[[str, dict[str, float]], None] = lambda trial, row: None,
+) -> None:
+    """Train the trials of one model together, and write the checkpoint of each.
+
+    Parameters
+    ----------
+    spec
+        The model, for `ConvNet`; its `l2` is the weight of the penalty l2 * sum(w^2) on the kernels.
+    info, train, valid
+        The data set's description and its two splits.
+    settings
+        `loss`, `optimizer` (`name`, `lr`, and the optimiser's own arguments), `batch_size`, `epochs`, `monitor`
+        ('loss', 'auroc', 'aupr', 'pearson'), `mode`, `plateau`, `early_stop` (see `Schedule`), and `weights`
+        ('best' or 'last': which of the two a reader gets by default).
+    seeds
+        Seed of each trial, by its name.
+    folder
+        The checkpoint of trial `name` goes to `folder/name`.
+    fabric
+        Device and precision.
+    resume
+        Where to save the state of an unfinished training, and when to stop.
+    on_epoch
+        Called with the trial's name and its row of the history.
+
+    Raises
+    ------
+    CisflowError
+        The loss is not a number any more.
+    Interrupted
+        The training was asked to stop.
+    """
+    Training(spec, info, train, valid, settings, seeds, folder, fabric, resume, on_epoch).run()
+
+
+class Training:
+    """The state of `fit`."""
+
+    def __init__(self, spec, info, train, valid, settings, seeds, folder, fabric, resume, on_epoch):
+        self.spec, self.info, self.train, self.valid, self.settings = spec, info, train, valid, settings
+        self.folder, self.fabric, self.resume, self.on_epoch = folder, fabric, resume, on_epoch
+        self.trials = [Trial(name, seed, Schedule(settings)) for name, seed in seeds.items()]
+        self.noise_seed = self.trials[0].seed
+        self.epoch = self.step = 0
+        self.loss_sum = torch.zeros(len(self.trials), dtype=torch.float64, device=fabric.device)
+        self.saved_at = time.monotonic()
+        self._build(len(self.trials))
+        self.model.reset([trial.seed for trial in self.trials])
+
+    def run(self) -> None:
+        """Train every trial to its end."""
+        self._restore()
+        while self.trials:
+            started = time.perf_counter()
+            self._train_epoch()
+            losses, metrics = self._validate()
+            self._end_epoch(losses, metrics, time.perf_counter() - started)
+            self._retire()
+        if self.resume:
+            self.resume.path.unlink(missing_ok=True)
+
+    def _build(self, replicates: int) -> None:
+        model = ConvNet(self.spec, self.info.length, len(self.info.targets), replicates).to(self.fabric.device)
+        self.model = self.fabric.setup_module(model)
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        # The optimiser sees each replicate as a group of its own, with its own learning rate: views of the stacked
+        # weights and gradients, which share their memory.
+        groups = [{"params": [_view(p, r) for p in model.parameters()]} for r in range(replicates)]
+        arguments = dict(self.settings["optimizer"])
+        self.optimizer = OPTIMIZERS[arguments.pop("name")](groups, **arguments, fused=True)
+        self.gradients = [p.grad for p in model.parameters()]
+        self.kernels = model.kernels()
+
+    def _train_epoch(self) -> None:
+        self.model.train()
+        for group, trial in zip(self.optimizer.param_groups, self.trials, strict=True):
+            group["lr"] = trial.schedule.lr
+        rows = [torch.from_numpy(order(trial.seed, self.epoch, self.train.count)) for trial in self.trials]
+        for batch in self.train.batches(torch.stack(rows), self.settings["batch_size"], first=self.step):
+            self.loss_sum += self._step(batch)
+            self.step += 1
+            self._save_if_due()
+
+    def _step(self, batch) -> Tensor:
+        self.model.noise.reset(self.noise_seed, self.epoch * (self.train.count + 1) + self.step)
+        outputs = split_replicates(self.model(**batch.inputs()).float(), len(self.trials))
+        losses = LOSSES[self.settings["loss"]](outputs, batch.y, batch.mask)
+        torch._foreach_zero_(self.gradients)
+        self.fabric.backward(losses.sum())
+        if self.spec.get("l2"):
+            # The gradient of l2 * sum(w^2), without building the sum in every step.
+            torch._foreach_add_([p.grad for p in self.kernels], self.kernels, alpha=2 * self.spec["l2"])
+        self.optimizer.step()
+        return losses.detach() * batch.y.shape[1]
+
+    @torch.inference_mode()
+    def _validate(self) -> tuple[Tensor, list[dict[str, float]]]:
+        """Return the validation loss (R,), and the metrics of each trial."""
+        self.model.eval()
+        batches = self.valid.batches(torch.arange(self.valid.count), EVALUATION_BATCH)
+        parts = [split_replicates(self.model(**batch.inputs()).float(), len(self.trials)) for batch in batches]
+        outputs, y, mask = torch.cat(parts, dim=1), self.valid.labels(), self.valid.mask()
+        whole = (len(self.trials), -1, -1)
+        losses = LOSSES[self.settings["loss"]](outputs, y.expand(whole), mask if mask is None else mask.expand(whole))
+        return losses, [epoch_metrics(self.info.kind, output, y, mask) for output in outputs]
+
+    def _end_epoch(self, losses: Tensor, metrics: list[dict[str, float]], seconds: float) -> None:
+        penalty = self.spec.get("l2", 0.0) * sum(p.detach().square().flatten(1).sum(1) for p in self.kernels)
+        train = self.loss_sum / self.train.count + penalty
+        self.epoch, self.step = self.epoch + 1, 0
+        for index, trial in enumerate(self.trials):
+            row = {"epoch": self.epoch, "lr": trial.schedule.lr, "train_loss": train[index].item()}
+            found = {"loss": (losses + penalty)[index].item(), **metrics[index]}
+            row |= {f"valid_{name}": value for name, value in found.items()} | {"seconds": seconds}
+            trial.history.append(row)
+            self.on_epoch(trial.name, row)
+            if not torch.isfinite(train[index]):
+                raise CisflowError(
+                    f"{trial.name}: the training loss is {row['train_loss']} after epoch {self.epoch}. "
+                    "Lower training.optimizer.lr, or choose a first activation that stays bounded."
+                )
+            if trial.schedule.end_epoch(self.epoch, found[self.settings["monitor"]]):
+                trial.best = checkpoint.replicate_state(self.model.module, index)
+        self.loss_sum.zero_()
+
+    def _retire(self) -> None:
+        """Write the checkpoints of the trials that have ended, and go on with the others alone."""
+        going = [index for index, trial in enumerate(self.trials) if not trial.schedule.stopped]
+        if len(going) == len(self.trials):
+            return
+        for index, trial in enumerate(self.trials):
+            if trial.schedule.stopped:
+                self._write(trial, checkpoint.replicate_state(self.model.module, index))
+        model, optimizer = self.model.module, self.optimizer
+        self.trials, self.loss_sum = [self.trials[index] for index in going], self.loss_sum[going]
+        if not going:
+            return
+        self._build(len(going))
+        self.model.load_state_dict({name: tensor[going] for name, tensor in model.state_dict().items()})
+        for new, old in zip(self.optimizer.param_groups, [optimizer.param_groups[i] for i in going], strict=True):
+            for parameter, before in zip(new["params"], old["params"], strict=True):
+                self.optimizer.state[parameter] = optimizer.state[before]
+
+    def _write(self, trial: Trial, last: dict[str, Tensor]) -> None:
+        folder = self.folder / trial.name
+        checkpoint.write_tensors(folder / "best.safetensors", trial.best)
+        checkpoint.write_tensors(folder / "last.safetensors", last)
+        checkpoint.write_history(folder, trial.history)
+        checkpoint.write_description(
+            folder,
+            {
+                "model": self.spec,
+                "length": self.info.length,
+                "targets": self.info.targets,
+                "kind": self.info.kind,
+                "weights": self.settings["weights"],
+                "seed": trial.seed,
+                "epochs": len(trial.history),
+                "best_epoch": trial.schedule.best_epoch,
+                "monitor": f"valid_{self.settings['monitor']}",
+                "precision": str(self.fabric.strategy.precision.precision),
+                "device": str(self.fabric.device),
+            },
+        )
+
+    def _save_if_due(self) -> None:
+        if self.resume is None:
+            return
+        stop = self.resume.stop()
+        if stop or time.monotonic() - self.saved_at >= self.resume.seconds:
+            self._save()
+        if stop:
+            raise Interrupted(f"stopped in epoch {self.epoch + 1}; run again to go on from there")
+
+    def _save(self) -> None:
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for number, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
+        for trial in self.trials:
+            tensors |= {f"best.{trial.name}.{name}": tensor for name, tensor in trial.best.items()}
+        tensors["loss_sum"] = self.loss_sum
+        trials = {trial.name: {"schedule": trial.schedule.state(), "history": trial.history} for trial in self.trials}
+        values = {"epoch": self.epoch, "step": self.step, "trials": trials}
+        checkpoint.save_state(self.resume.path, self.resume.key, tensors, values)
+        self.saved_at = time.monotonic()
+
+    def _restore(self) -> None:
+        found = checkpoint.load_state(self.resume.path, self.resume.key) if self.resume else None
+        if found is None:
+            return
+        tensors, values = found
+        self.trials = [trial for trial in self.trials if trial.name in values["trials"]]
+        self._build(len(self.trials))
+        self.epoch, self.step = values["epoch"], values["step"]
+        self.loss_sum = tensors.pop("loss_sum").to(self.fabric.device)
+        self.model.load_state_dict(_part(tensors, "model."))
+        state = self.optimizer.state_dict()
+        for name, tensor in _part(tensors, "optimizer.").items():
+            number, key = name.split(".")
+            state["state"].setdefault(int(number), {})[key] = tensor
+        self.optimizer.load_state_dict(state)
+        for trial in self.trials:
+            trial.schedule.restore(values["trials"][trial.name]["schedule"])
+            trial.history = values["trials"][trial.name]["history"]
+            trial.best = _part(tensors, f"best.{trial.name}.")
+
+
+def _view(parameter: nn.Parameter, replicate: int) -> nn.Parameter:
+    view = nn.Parameter(parameter.detach()[replicate])
+    view.grad = parameter.grad[replicate]
+    return view
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,34 @@
+# Sequences, labels and splits of each task, in one file of the data-set contract.
+
+
+rule make_dataset:
+    input:
+        lambda wildcards: project.dataset_inputs(task_of(wildcards)),
+    output:
+        dataset="<results>/tasks/{task}/dataset.h5",
+        quality="<results>/tasks/{task}/dataset.quality.tsv",
+        provenance="<results>/tasks/{task}/dataset.provenance.json",
+    log:
+        "<logs>/datasets/{task}.log",
+    benchmark:
+        "<benchmarks>/datasets/{task}.tsv"
+    conda:
+        "../envs/base.yaml"
+    params:
+        dataset=lambda wildcards: as_json(task_of(wildcards).dataset.model_dump()),
+        code=code("datasets/make.py"),
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    threads: 1
+    shell:
+        r"""
+        exec &> >(tee {log:q})
+
+        python workflow/scripts/datasets/make.py \
+            --dataset {params.dataset:q} \
+            --inputs {input:q} \
+            --out {output.dataset:q} \
+            --quality {output.quality:q} \
+            --provenance {output.provenance:q}
+        """

@@ -1,0 +1,181 @@
+# Figures: one notebook each, which reads tables and saves PDF, PNG and the plotted numbers.
+
+NOTEBOOKS = "workflow/notebooks"
+
+
+def notebook_code(name):
+    return code_hash(f"{workflow.basedir}/{SCRIPTS}/figures/draw.py", f"{workflow.basedir}/{NOTEBOOKS}/{name}.ipynb")
+
+
+def below_tasks(tables):
+    return {name: f"{project.settings.results}/tasks/{path}" for name, path in tables.items()}
+
+
+def figure_tables(wildcards):
+    """Return the tables of a figure: those it needs, and the optional ones that exist."""
+    figure = project.figure(wildcards.figure)
+    optional = {name: path for name, path in below_tasks(figure.optional).items() if os.path.exists(path)}
+    return below_tasks(figure.tables) | optional
+
+
+def plot_tables(wildcards):
+    return below_tasks({name: f"{wildcards.task}/{path}" for name, path in PLOTS[wildcards.plot].items()})
+
+
+# The standard figures of every task, and the tables they read.
+PLOTS = {
+    "performance": {"metrics": "metrics.tsv"},
+    "training": {"history": "history.tsv"},
+    "filters": {"labels": "motifs/labels.tsv", "motifs": "motifs/meme"},
+    "matches": {"matches": "motifs/matches.tsv"},
+}
+
+
+def plots_of(task):
+    return [plot for plot in PLOTS if task.filters or plot in ("performance", "training")]
+
+
+rule figures:
+    input:
+        expand("<results>/figures/{figure}.pdf", figure=project.figures),
+
+
+rule draw_figure:
+    input:
+        unpack(figure_tables),
+    output:
+        pdf=report(
+            "<results>/figures/{figure}.pdf",
+            caption="../report/figure.rst",
+            category="Figures of papers",
+            labels={"figure": "{figure}", "format": "PDF"},
+        ),
+        png=report(
+            "<results>/figures/{figure}.png",
+            caption="../report/figure.rst",
+            category="Figures of papers",
+            labels={"figure": "{figure}", "format": "PNG"},
+        ),
+        numbers="<results>/figures/{figure}.tsv",
+        provenance="<results>/figures/{figure}.json",
+    log:
+        "<logs>/figures/{figure}.log",
+        notebook="<logs>/figures/{figure}.ipynb",
+    benchmark:
+        "<benchmarks>/figures/{figure}.tsv"
+    conda:
+        "../envs/figures.yaml"
+    params:
+        tables=lambda wildcards, input: as_json(dict(input.items())),
+        settings=lambda wildcards: as_json(project.figure(wildcards.figure).settings),
+        title=lambda wildcards: project.figure(wildcards.figure).title,
+        notebook=lambda wildcards: f"{NOTEBOOKS}/{wildcards.figure}.ipynb",
+        code=lambda wildcards: notebook_code(wildcards.figure),
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(30),
+    threads: 1
+    shell:
+        r"""
+        exec &> >(tee {log[0]:q})
+
+        python workflow/scripts/figures/draw.py \
+            --notebook {params.notebook:q} \
+            --tables {params.tables:q} \
+            --settings {params.settings:q} \
+            --executed {log.notebook:q} \
+            --out {output.pdf:q}
+        """
+
+
+rule draw_task:
+    input:
+        unpack(plot_tables),
+    output:
+        pdf="<results>/tasks/{task}/figures/{plot}.pdf",
+        png=report(
+            "<results>/tasks/{task}/figures/{plot}.png",
+            caption="../report/task.rst",
+            category="Tasks",
+            subcategory="{task}",
+            labels={"figure": "{plot}"},
+        ),
+        numbers="<results>/tasks/{task}/figures/{plot}.tsv",
+        provenance="<results>/tasks/{task}/figures/{plot}.json",
+    log:
+        "<logs>/figures/{task}/{plot}.log",
+        notebook="<logs>/figures/{task}/{plot}.ipynb",
+    benchmark:
+        "<benchmarks>/figures/{task}/{plot}.tsv"
+    conda:
+        "../envs/figures.yaml"
+    wildcard_constraints:
+        plot="|".join(PLOTS),
+    params:
+        tables=lambda wildcards, input: as_json(dict(input.items())),
+        settings=as_json({"runs": 4}),
+        notebook=lambda wildcards: f"{NOTEBOOKS}/task_{wildcards.plot}.ipynb",
+        code=lambda wildcards: notebook_code(f"task_{wildcards.plot}"),
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(30),
+    threads: 1
+    shell:
+        r"""
+        exec &> >(tee {log[0]:q})
+
+        python workflow/scripts/figures/draw.py \
+            --notebook {params.notebook:q} \
+            --tables {params.tables:q} \
+            --settings {params.settings:q} \
+            --executed {log.notebook:q} \
+            --out {output.pdf:q}
+        """
+
+
+rule task_report:
+    input:
+        figures=lambda wildcards: expand(
+            "<results>/tasks/{task}/figures/{plot}.png", task=wildcards.task, plot=plots_of(task_of(wildcards))
+        ),
+        quality="<results>/tasks/{task}/dataset.quality.tsv",
+        metrics="<results>/tasks/{task}/metrics.tsv",
+        matches=lambda wildcards: (
+            f"{project.settings.results}/tasks/{wildcards.task}/motifs/matches.tsv" if task_of(wildcards).filters else []
+        ),
+    output:
+        report(
+            "<results>/tasks/{task}/report.html",
+            caption="../report/task.rst",
+            category="Tasks",
+            subcategory="{task}",
+            labels={"figure": "report"},
+        ),
+    log:
+        "<logs>/figures/{task}/report.log",
+    benchmark:
+        "<benchmarks>/figures/{task}/report.tsv"
+    conda:
+        "../envs/figures.yaml"
+    params:
+        title=lambda wildcards: task_of(wildcards).title or wildcards.task,
+        settings=lambda wildcards: as_json(task_of(wildcards).model_dump()),
+        code=code("figures/report.py"),
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    threads: 1
+    shell:
+        r"""
+        exec &> >(tee {log:q})
+
+        python workflow/scripts/figures/report.py \
+            --matches {input.matches:q} \
+            --task {wildcards.task:q} \
+            --title {params.title:q} \
+            --settings {params.settings:q} \
+            --figures {input.figures:q} \
+            --quality {input.quality:q} \
+            --metrics {input.metrics:q} \
+            --out {output:q}
+        """

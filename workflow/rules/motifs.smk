@@ -1,0 +1,118 @@
+# First-layer filters as motifs, their hits in a database of known motifs, and how many match.
+
+
+def filter_settings(wildcards):
+    return as_json(task_of(wildcards).filters.model_dump(exclude={"split"}))
+
+
+rule filters:
+    input:
+        dataset="<results>/tasks/{task}/dataset.h5",
+        runs=runs_of,
+    output:
+        motifs=directory("<results>/tasks/{task}/motifs/meme"),
+        filters="<results>/tasks/{task}/motifs/filters.tsv",
+        provenance="<results>/tasks/{task}/motifs/filters.provenance.json",
+    log:
+        "<logs>/motifs/{task}/filters.log",
+    benchmark:
+        "<benchmarks>/motifs/{task}/filters.tsv"
+    conda:
+        "../envs/torch.yaml"
+    params:
+        split=lambda wildcards: task_of(wildcards).filters.split,
+        settings=filter_settings,
+        code=code("motifs/filters.py"),
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
+        gpu=gpus,
+    threads: 2
+    shell:
+        r"""
+        exec &> >(tee {log:q})
+
+        python workflow/scripts/motifs/filters.py \
+            --task {wildcards.task:q} \
+            --dataset {input.dataset:q} \
+            --runs {input.runs:q} \
+            --split {params.split:q} \
+            --settings {params.settings:q} \
+            --threads {threads} \
+            --motifs {output.motifs:q} \
+            --out {output.filters:q} \
+            --provenance {output.provenance:q}
+        """
+
+
+rule tomtom:
+    input:
+        motifs="<results>/tasks/{task}/motifs/meme",
+        filters="<results>/tasks/{task}/motifs/filters.tsv",
+        database=lambda wildcards: project.motif_database(task_of(wildcards)),
+    output:
+        hits="<results>/tasks/{task}/motifs/tomtom.tsv",
+        provenance="<results>/tasks/{task}/motifs/tomtom.provenance.json",
+    log:
+        "<logs>/motifs/{task}/tomtom.log",
+    benchmark:
+        "<benchmarks>/motifs/{task}/tomtom.tsv"
+    conda:
+        "../envs/motifs.yaml"
+    params:
+        exclude=lambda wildcards: task_of(wildcards).tomtom.exclude,
+        engine=lambda wildcards: task_of(wildcards).tomtom.engine,
+        e_value=lambda wildcards: task_of(wildcards).tomtom.e_value,
+        code=code("motifs/tomtom.py"),
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    threads: 2
+    shell:
+        r"""
+        exec &> >(tee {log:q})
+        export NUMBA_NUM_THREADS={threads}
+
+        python workflow/scripts/motifs/tomtom.py \
+            --exclude {params.exclude:q} \
+            --filters {input.filters:q} \
+            --motifs {input.motifs:q} \
+            --database {input.database:q} \
+            --engine {params.engine:q} \
+            --e-value {params.e_value:q} \
+            --out {output.hits:q} \
+            --provenance {output.provenance:q}
+        """
+
+
+rule matches:
+    input:
+        filters="<results>/tasks/{task}/motifs/filters.tsv",
+        hits="<results>/tasks/{task}/motifs/tomtom.tsv",
+    output:
+        matches="<results>/tasks/{task}/motifs/matches.tsv",
+        labels="<results>/tasks/{task}/motifs/labels.tsv",
+    log:
+        "<logs>/motifs/{task}/matches.log",
+    benchmark:
+        "<benchmarks>/motifs/{task}/matches.tsv"
+    conda:
+        "../envs/motifs.yaml"
+    params:
+        ground_truth=lambda wildcards: as_json(task_of(wildcards).ground_truth),
+        code=code("motifs/matches.py"),
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    threads: 1
+    shell:
+        r"""
+        exec &> >(tee {log:q})
+
+        python workflow/scripts/motifs/matches.py \
+            --filters {input.filters:q} \
+            --tomtom {input.hits:q} \
+            --ground-truth {params.ground_truth:q} \
+            --matches {output.matches:q} \
+            --labels {output.labels:q}
+        """

@@ -1,0 +1,71 @@
+# Every external file, as config/sources.yaml declares it: fetched and checked, or exported from a package.
+
+
+def declaration(wildcards):
+    source = project.sources[wildcards.source]
+    file = source.files[wildcards.file]
+    known = file.model_dump(exclude_none=True)
+    return as_json(known | ({"manual": source.manual} if source.manual else {}))
+
+
+rule fetch_source:
+    output:
+        "<resources>/{source}/{file}",
+    log:
+        "<logs>/sources/{source}/{file}.log",
+    benchmark:
+        "<benchmarks>/sources/{source}/{file}.tsv"
+    conda:
+        "../envs/base.yaml"
+    wildcard_constraints:
+        source="|".join(name for name, source in project.sources.items() if source.files) or "none",
+    params:
+        file=declaration,
+        mirror=project.settings.mirror,
+        code=code("sources/fetch.py"),
+    resources:
+        mem_mb=1000,
+        runtime=growing(720),
+    threads: 1
+    shell:
+        r"""
+        exec &> >(tee {log:q})
+
+        python workflow/scripts/sources/fetch.py \
+            --mirror {params.mirror:q} \
+            --name {wildcards.file:q} \
+            --file {params.file:q} \
+            --out {output:q}
+        """
+
+
+rule export_jaspar:
+    output:
+        counts="<resources>/{source}/{source}.jaspar",
+        meme="<resources>/{source}/{source}.meme",
+    log:
+        "<logs>/sources/{source}.log",
+    benchmark:
+        "<benchmarks>/sources/{source}.tsv"
+    conda:
+        "../envs/base.yaml"
+    wildcard_constraints:
+        source="|".join(name for name, source in project.sources.items() if source.jaspar) or "none",
+    params:
+        jaspar=lambda wildcards: project.sources[wildcards.source].jaspar,
+        code=code("sources/jaspar.py"),
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    threads: 1
+    shell:
+        r"""
+        exec &> >(tee {log:q})
+
+        python workflow/scripts/sources/jaspar.py \
+            --release {params.jaspar.release:q} \
+            --collection {params.jaspar.collection:q} \
+            --tax-group {params.jaspar.tax_group:q} \
+            --counts {output.counts:q} \
+            --meme {output.meme:q}
+        """

@@ -1,0 +1,55 @@
+# One job trains all trials of one run (one point of a task's model grid).
+
+
+def gpus(wildcards):
+    return int(task_of(wildcards).training.device == "gpu")
+
+
+rule train:
+    input:
+        dataset="<results>/tasks/{task}/dataset.h5",
+    output:
+        directory("<results>/tasks/{task}/runs/{run}"),
+    log:
+        "<logs>/training/{task}/{run}.log",
+    benchmark:
+        "<benchmarks>/training/{task}/{run}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    params:
+        model=lambda wildcards: as_json(task_of(wildcards).runs()[wildcards.run]),
+        training=lambda wildcards: as_json(task_of(wildcards).training_settings()),
+        trials=lambda wildcards: task_of(wildcards).trials,
+        device=lambda wildcards: task_of(wildcards).training.device,
+        precision=lambda wildcards: task_of(wildcards).training.precision,
+        data=lambda wildcards: task_of(wildcards).training.data,
+        replicates=lambda wildcards: task_of(wildcards).training.replicates or [],
+        loggers=lambda wildcards: task_of(wildcards).training.loggers,
+        # Not an output: Snakemake deletes the outputs of a failed job, and this is what it goes on from.
+        work=subpath(output[0], ancestor=2),
+        code=code("training/train.py"),
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(240),
+        gpu=gpus,
+    threads: 1
+    shell:
+        r"""
+        exec &> >(tee {log:q})
+
+        python workflow/scripts/training/train.py \
+            --loggers {params.loggers:q} \
+            --replicates {params.replicates:q} \
+            --task {wildcards.task:q} \
+            --run {wildcards.run:q} \
+            --dataset {input.dataset:q} \
+            --model {params.model:q} \
+            --training {params.training:q} \
+            --trials {params.trials:q} \
+            --device {params.device:q} \
+            --precision {params.precision:q} \
+            --data {params.data:q} \
+            --threads {threads} \
+            --work {params.work:q}/unfinished/{wildcards.run:q} \
+            --out {output:q}
+        """

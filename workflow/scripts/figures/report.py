@@ -1,0 +1,24 @@
+"""Write the report page of a task: one HTML file with its figures and tables."""
+
+from pathlib import Path
+
+from cisflow.figures.report import task_report, write_report
+from cisflow.script import json_value, parser, run
+
+
+def main() -> None:
+    flags = parser(__doc__)
+    flags.add_argument("--task", required=True)
+    flags.add_argument("--title", required=True)
+    flags.add_argument("--settings", required=True, type=json_value, help="the task's configuration, as JSON")
+    flags.add_argument("--figures", required=True, nargs="+", type=Path, help="PNG files of the standard figures")
+    flags.add_argument("--quality", required=True, type=Path)
+    flags.add_argument("--metrics", required=True, type=Path)
+    flags.add_argument("--matches", nargs="?", type=Path, help="none for a task without filters")
+    flags.add_argument("--out", required=True, type=Path)
+    args = flags.parse_args()
+    page = task_report(args.task, args.title, args.settings, args.figures, args.quality, args.metrics, args.matches)
+    write_report(args.out, page)
+
+
+run(main)

@@ -1,0 +1,42 @@
+"""Compare all filters of a task, and the same filters shuffled, with a motif database."""
+
+import logging
+import time
+from pathlib import Path
+
+from cisflow.errors import CisflowError
+from cisflow.io import write_tsv
+from cisflow.motifs.read_out import FILTER_COLUMNS, TOMTOM_COLUMNS, tomtom_of_task
+from cisflow.motifs.tomtom import ENGINES
+from cisflow.provenance import record
+from cisflow.pwm import read_meme
+from cisflow.script import parser, run
+from cisflow.tables import read_tsv
+
+
+def main() -> None:
+    started = time.time()
+    flags = parser(__doc__)
+    flags.add_argument("--filters", required=True, help="filter table (TSV)")
+    flags.add_argument("--motifs", required=True, type=Path, help="folder of its MEME files")
+    flags.add_argument("--database", required=True, help="MEME file of known motifs")
+    flags.add_argument("--exclude", nargs="*", default=[], help="motif ids left out of it")
+    flags.add_argument("--engine", required=True, choices=ENGINES)
+    flags.add_argument("--e-value", required=True, type=float)
+    flags.add_argument("--out", required=True, help="TSV file to write")
+    flags.add_argument("--provenance", required=True, help="JSON file to write")
+    args = flags.parse_args()
+    known = read_meme(args.database)
+    unknown = set(args.exclude) - {motif.id for motif in known}
+    if unknown:
+        raise CisflowError(f"tomtom.exclude: {args.database} has no motif {', '.join(sorted(unknown))}.")
+    targets = [motif for motif in known if motif.id not in args.exclude]
+    filters = read_tsv(args.filters, FILTER_COLUMNS)
+    logging.info("comparing with %d motifs of %s", len(targets), args.database)
+    rows = list(tomtom_of_task(filters, args.motifs, targets, args.e_value, args.engine))
+    write_tsv(args.out, TOMTOM_COLUMNS, rows)
+    settings = {"exclude": args.exclude, "engine": args.engine, "e_value": args.e_value}
+    record(args.provenance, [args.filters, args.database], settings, started)
+
+
+run(main)
