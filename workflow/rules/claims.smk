@@ -31,7 +31,7 @@ rule check_claims:
     threads: 1
     shell:
         r"""
-        exec &> >(tee {log:q})
+        exec &> >(tee -i {log:q})
 
         python workflow/scripts/claims/check.py \
             --claims {params.claims:q} \

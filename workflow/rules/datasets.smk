@@ -23,7 +23,7 @@ rule make_dataset:
     threads: 1
     shell:
         r"""
-        exec &> >(tee {log:q})
+        exec &> >(tee -i {log:q})
 
         python workflow/scripts/datasets/make.py \
             --dataset {params.dataset:q} \

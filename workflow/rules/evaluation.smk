@@ -27,7 +27,7 @@ rule evaluate:
     threads: 2
     shell:
         r"""
-        exec &> >(tee {log:q})
+        exec &> >(tee -i {log:q})
 
         python workflow/scripts/evaluation/evaluate.py \
             --baselines {params.baselines:q} \

@@ -77,7 +77,7 @@ rule draw_figure:
     threads: 1
     shell:
         r"""
-        exec &> >(tee {log[0]:q})
+        exec &> >(tee -i {log[0]:q})
 
         python workflow/scripts/figures/draw.py \
             --notebook {params.notebook:q} \
@@ -122,7 +122,7 @@ rule draw_task:
     threads: 1
     shell:
         r"""
-        exec &> >(tee {log[0]:q})
+        exec &> >(tee -i {log[0]:q})
 
         python workflow/scripts/figures/draw.py \
             --notebook {params.notebook:q} \
@@ -167,7 +167,7 @@ rule task_report:
     threads: 1
     shell:
         r"""
-        exec &> >(tee {log:q})
+        exec &> >(tee -i {log:q})
 
         python workflow/scripts/figures/report.py \
             --matches {input.matches:q} \

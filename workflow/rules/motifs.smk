@@ -30,7 +30,7 @@ rule filters:
     threads: 2
     shell:
         r"""
-        exec &> >(tee {log:q})
+        exec &> >(tee -i {log:q})
 
         python workflow/scripts/motifs/filters.py \
             --task {wildcards.task:q} \
@@ -70,7 +70,7 @@ rule tomtom:
     threads: 2
     shell:
         r"""
-        exec &> >(tee {log:q})
+        exec &> >(tee -i {log:q})
         export NUMBA_NUM_THREADS={threads}
 
         python workflow/scripts/motifs/tomtom.py \
@@ -107,7 +107,7 @@ rule matches:
     threads: 1
     shell:
         r"""
-        exec &> >(tee {log:q})
+        exec &> >(tee -i {log:q})
 
         python workflow/scripts/motifs/matches.py \
             --filters {input.filters:q} \

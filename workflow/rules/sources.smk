@@ -29,7 +29,7 @@ rule fetch_source:
     threads: 1
     shell:
         r"""
-        exec &> >(tee {log:q})
+        exec &> >(tee -i {log:q})
 
         python workflow/scripts/sources/fetch.py \
             --mirror {params.mirror:q} \
@@ -60,7 +60,7 @@ rule export_jaspar:
     threads: 1
     shell:
         r"""
-        exec &> >(tee {log:q})
+        exec &> >(tee -i {log:q})
 
         python workflow/scripts/sources/jaspar.py \
             --release {params.jaspar.release:q} \

@@ -35,7 +35,7 @@ rule train:
     threads: 1
     shell:
         r"""
-        exec &> >(tee {log:q})
+        exec &> >(tee -i {log:q})
 
         python workflow/scripts/training/train.py \
             --loggers {params.loggers:q} \

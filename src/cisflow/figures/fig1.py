@@ -12,7 +12,7 @@ from matplotlib.gridspec import SubplotSpec
 
 from cisflow.figures.panels import by_activation, in_order, logo_grid, null_marks
 from cisflow.figures.read import filter_motifs, label_table, match_table, metric_table
-from cisflow.figures.style import GREY, TWO_COLUMNS, colour, label, missing, new_figure, panel, style
+from cisflow.figures.style import GREY, TWO_COLUMNS, colour, label, missing, new_figure, panel, strip, style
 from cisflow.models.activations import FUNCTIONS
 
 MODELS = ("cnn-2", "cnn-50", "cnn-deep")
@@ -40,16 +40,13 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     matches, metrics = match_table(tables["matches"]), metric_table(tables["metrics"])
     matches, metrics = (t.filter(pl.col("activation").is_in(order)) for t in (matches, metrics))
     models = in_order(matches["model"].to_list(), MODELS)
+    shown = in_order(matches["activation"].to_list(), order)
     with style():
-        figure = new_figure(TWO_COLUMNS, 62 + 34 * len(models) + 38)
-        heights = [50, 34 * len(models), 30]
-        grid = figure.add_gridspec(3, 1, height_ratios=heights, left=0.07, right=0.985, top=0.965, bottom=0.075, hspace=0.36)
-        top = grid[0].subgridspec(1, 2, width_ratios=[1, 3.1], wspace=0.12)
-        _curves(figure.add_subplot(top[0]), order)
-        _logos(figure, top[1], tables, settings)
-        shown = in_order(matches["activation"].to_list(), order)
-        _grid_of_models(figure, grid[1], models, shown, matches, metrics)
-        task2 = _task2(figure, grid[2], tables.get("task2_matches"), order)
+        figure = new_figure(TWO_COLUMNS, 196 if "task2_matches" in tables else 164)
+        _curves(figure.add_subplot(strip(figure, top=6, height=48, right=TWO_COLUMNS - 54)), order)
+        _logos(figure, strip(figure, top=9, height=66, left=64), tables, settings)
+        _models(figure, strip(figure, top=86, height=60), models, shown, matches, metrics)
+        task2 = _task2(figure, tables.get("task2_matches"), order)
     return figure, _numbers(matches, metrics, task2)
 
 
@@ -62,7 +59,7 @@ def _curves(axes: Axes, activations: list[str]) -> None:
     axes.axvline(0, color=GREY, linewidth=0.4, zorder=0)
     axes.set(xlim=(-5, 5), ylim=(-5, 5), xlabel="pre-activation $x$", ylabel="activation $f(x)$")
     axes.legend(loc="lower right", handlelength=1.2, labelspacing=0.15, borderaxespad=0.1)
-    panel(axes, "a", x=-9)
+    panel(axes, "a", x=-12, y=1)
 
 
 def _logos(figure: Figure, place: SubplotSpec, tables: Mapping[str, str], settings: Mapping[str, Any]) -> None:
@@ -83,54 +80,60 @@ def _logos(figure: Figure, place: SubplotSpec, tables: Mapping[str, str], settin
             fontsize=7, fontweight="bold",
         )  # fmt: skip
         if column == 0:
-            panel(drawn[0], "b", x=-5)
+            panel(drawn[0], "b", x=-5, y=3)
 
 
-def _grid_of_models(
+def _models(
     figure: Figure, place: SubplotSpec, models: list[str], activations: list[str], matches: pl.DataFrame, metrics: pl.DataFrame
 ) -> None:
-    grid = place.subgridspec(len(models), 2, hspace=0.22, wspace=0.16)
+    grid = place.subgridspec(2, len(models), hspace=0.18, wspace=0.14)
     auroc = metrics.filter(pl.col("metric") == "auroc")
-    for row, model in enumerate(models):
-        left, right = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 1])
-        own = matches.filter(pl.col("model") == model)
-        by_activation(left, own.filter(pl.col("set") == "filters"), "match_fraction", activations)
-        null_marks(left, own.filter(pl.col("set") == "shuffled"), "match_fraction", activations)
-        left.set(ylim=(-0.03, 1.03), ylabel="filters matching\nground truth")
-        by_activation(right, auroc.filter(pl.col("model") == model), "value", activations)
-        right.axhline(0.5, color=GREY, linestyle=(0, (2, 1.5)), linewidth=0.8)
-        right.set(ylim=(0.45, 1.01), ylabel="test AUROC\n(mean of classes)")
-        left.set_title(model, loc="left", fontweight="bold")
-        if row == 0:
-            panel(left, "c", x=-9)
-            _direct_label(left, activations, "dashed: shuffled filters", 0.09)
-            _direct_label(right, activations, "dashed: chance", 0.525)
-        if row < len(models) - 1:
-            left.set_xticklabels([])
-            right.set_xticklabels([])
+    for column, model in enumerate(models):
+        upper, lower = figure.add_subplot(grid[0, column]), figure.add_subplot(grid[1, column])
+        _match_fraction(upper, matches.filter(pl.col("model") == model), activations, model)
+        by_activation(lower, auroc.filter(pl.col("model") == model), "value", activations)
+        lower.axhline(0.5, color=GREY, linestyle=(0, (2, 1.5)), linewidth=0.8)
+        lower.set(ylim=(0.45, 1.01))
+        upper.set_xticklabels([])
+        if column:
+            upper.set_yticklabels([])
+            lower.set_yticklabels([])
+            continue
+        panel(upper, "c", x=-12)
+        upper.set_ylabel("filters matching\nground truth")
+        lower.set_ylabel("test AUROC\n(mean of classes)")
+        _direct_label(upper, "dashed: shuffled filters", 0.5)
+        _direct_label(lower, "dashed: chance", 0.515)
 
 
-def _direct_label(axes: Axes, activations: list[str], text: str, height: float) -> None:
-    axes.text(len(activations) - 0.42, height, text, ha="right", va="bottom", color=GREY, fontsize=6)
+def _match_fraction(axes: Axes, matches: pl.DataFrame, activations: list[str], title: str) -> None:
+    by_activation(axes, matches.filter(pl.col("set") == "filters"), "match_fraction", activations)
+    null_marks(axes, matches.filter(pl.col("set") == "shuffled"), "match_fraction", activations)
+    axes.set(ylim=(-0.03, 1.03))
+    axes.set_title(f"{title} ($n$ = {matches['trial'].n_unique()})", loc="left", fontweight="bold")
 
 
-def _task2(figure: Figure, place: SubplotSpec, path: str | None, order: list[str]) -> pl.DataFrame | None:
+def _direct_label(axes: Axes, text: str, height: float) -> None:
+    axes.annotate(text, (0, height), (3, 0), ("axes fraction", "data"), "offset points", va="bottom", color=GREY, fontsize=6)
+
+
+def _task2(figure: Figure, path: str | None, order: list[str]) -> pl.DataFrame | None:
     if path is None:
-        axes = figure.add_subplot(place)
-        missing(axes, "Panel d (Task 2, DeepSEA subset) joins when the results of Task 2 exist.")
-        panel(axes, "d", x=-9, y=0)
+        axes = figure.add_subplot(strip(figure, top=157, height=4))
+        missing(axes, "Task 2 (DeepSEA subset): this panel joins when the results of Task 2 exist.")
+        panel(axes, "d", x=-12, y=-3)
         return None
     matches = match_table(path).filter(pl.col("activation").is_in(order))
     models, activations = in_order(matches["model"].to_list(), MODELS), in_order(matches["activation"].to_list(), order)
-    grid = place.subgridspec(1, len(models), wspace=0.25)
+    grid = strip(figure, top=162, height=28).subgridspec(1, len(models), wspace=0.14)
     for column, model in enumerate(models):
-        axes, own = figure.add_subplot(grid[column]), matches.filter(pl.col("model") == model)
-        by_activation(axes, own.filter(pl.col("set") == "filters"), "match_fraction", activations)
-        null_marks(axes, own.filter(pl.col("set") == "shuffled"), "match_fraction", activations)
-        axes.set(ylim=(-0.03, 1.03), ylabel="filters matching\nground truth" if column == 0 else "")
-        axes.set_title(f"Task 2, {model}", loc="left", fontweight="bold")
-        if column == 0:
-            panel(axes, "d", x=-9)
+        axes = figure.add_subplot(grid[column])
+        _match_fraction(axes, matches.filter(pl.col("model") == model), activations, f"Task 2, {model}")
+        if column:
+            axes.set_yticklabels([])
+            continue
+        panel(axes, "d", x=-12)
+        axes.set_ylabel("filters matching\nground truth")
     return matches
 
 

@@ -51,7 +51,15 @@ def logo_grid(
         text = row["factor"] or row["target_name"] or "–"
         axes.set_title(text, fontsize=5, pad=1.5, color=BLACK if row["factor"] else GREY)
         drawn.append(axes)
+    _bits_axis(drawn[0])
     return drawn
+
+
+def _bits_axis(axes: Axes) -> None:
+    axes.spines["left"].set_visible(True)
+    axes.set_yticks([0, 2])
+    axes.tick_params(axis="y", labelsize=5, length=1.5, pad=1)
+    axes.set_ylabel("bits", fontsize=5, labelpad=1)
 
 
 def by_activation(axes: Axes, table: pl.DataFrame, value: str, activations: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 
 from cisflow.io import atomic
 from cisflow.tables import write_table
@@ -84,6 +85,15 @@ def style() -> Iterator[None]:
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of this size in millimetres."""
     return plt.figure(figsize=(width / 25.4, height / 25.4))
+
+
+def strip(figure: Figure, top: float, height: float, left: float = 14.0, right: float = 2.0) -> SubplotSpec:
+    """Return a place in a figure: from `top` downwards, between the margins; all in millimetres."""
+    width, whole = (size * 25.4 for size in figure.get_size_inches())
+    grid = figure.add_gridspec(
+        1, 1, left=left / width, right=1 - right / width, top=1 - top / whole, bottom=1 - (top + height) / whole
+    )
+    return grid[0]
 
 
 def colour(activation: str) -> str:

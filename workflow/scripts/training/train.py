@@ -78,7 +78,7 @@ def main() -> None:
     for name in seeds:
         shutil.rmtree(args.out / name, ignore_errors=True)
         shutil.move(work / name, args.out / name)
-    shutil.rmtree(work)
+    shutil.rmtree(args.work)
     record(args.out / "provenance.json", [args.dataset], settings, started, seeds=seeds, **where)
 
 

@@ -1,0 +1,52 @@
+"""Fixtures that several stages share: the real data folder, and small data sets made here."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cisflow.datasets.store import Split, write_dataset
+
+ROOT = Path(__file__).parents[1]
+SPLITS = ("train", "valid", "test")
+MOTIF = "TGACTCA"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data (CISFLOW_REAL_DATA, by default beside the checkout); tests that use it skip without it."""
+    folder = Path(os.environ.get("CISFLOW_REAL_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}")
+    return folder
+
+
+def planted(count: int, length: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Random sequences; the first half have a motif at a random place (label 1)."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 4, (count, length), dtype=np.uint8)
+    y = (np.arange(count) < count // 2).astype(np.float32)[:, None]
+    pattern = np.array(["ACGT".index(base) for base in MOTIF], np.uint8)
+    for row in range(count // 2):
+        start = rng.integers(10, length - len(pattern) - 10)
+        x[row, start : start + len(pattern)] = pattern
+    order = rng.permutation(count)
+    return x[order], y[order]
+
+
+@pytest.fixture
+def dataset(tmp_path) -> Path:
+    """A data set of the contract with one binary target: is MOTIF there?"""
+    path = tmp_path / "dataset.h5"
+    splits = {}
+    for number, (name, count) in enumerate(zip(SPLITS, (400, 100, 100), strict=True)):
+        x, y = planted(count, seed=number)
+        splits[name] = Split(x, y, np.char.add(f"{name}-", np.arange(count).astype(str)).astype(np.bytes_))
+    write_dataset(path, splits, ["has-motif"], "binary")
+    return path

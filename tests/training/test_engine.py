@@ -1,0 +1,250 @@
+"""The training loop: it learns, trials do not depend on each other, and an interruption changes nothing."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from cisflow.errors import CisflowError
+from cisflow.models import convnet
+from cisflow.models.zoo import Conv, Dense
+from cisflow.training import engine
+from cisflow.training.checkpoint import load_model, read_description
+from cisflow.training.data import load
+
+SETTINGS = {
+    "loss": "binary_cross_entropy",
+    "optimizer": {"name": "adam", "lr": 1e-2},
+    "batch_size": 32,
+    "epochs": 3,
+    "monitor": "auroc",
+    "mode": "max",
+    "plateau": {"factor": 0.5, "patience": 1, "min_lr": 1e-5, "min_delta": 1e-4},
+    "early_stop": {"patience": 10, "min_delta": 0.0},
+    "weights": "last",
+}
+SPEC = {"name": "small", "activation": "exponential", "l2": 1e-4}
+
+
+@pytest.fixture(autouse=True)
+def small_architectures(monkeypatch):
+    """A small network without dropout, and the same with it."""
+    for name, dropout in (("small", 0.0), ("small-dropout", 0.3)):
+        blocks = (Conv(4, 7, dropout=dropout, pool=10), Dense(8, dropout=dropout))
+        monkeypatch.setitem(convnet.ARCHITECTURES, name, blocks)
+
+
+def train(dataset, folder, seeds=(("trial-0", 1),), spec=SPEC, precision="64-true", resident=True, **options):
+    settings = SETTINGS | options.pop("settings", {})
+    fabric = engine.make_fabric("cpu", precision)
+    info, (rows, valid) = load(dataset, ["train", "valid"], "cpu", resident)
+    engine.fit(spec, info, rows, valid, settings, dict(seeds), folder, fabric, **options)
+
+
+def tensors(folder, trial="trial-0", name="last"):
+    return (folder / trial / f"{name}.safetensors").read_bytes()
+
+
+def history(folder, trial="trial-0"):
+    lines = (folder / trial / "history.tsv").read_text().splitlines()
+    rows = [dict(zip(lines[0].split("\t"), line.split("\t"), strict=True)) for line in lines[1:]]
+    return [{key: float(value) for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def test_it_learns_a_planted_motif(dataset, tmp_path):
+    train(dataset, tmp_path, precision="32-true", settings={"epochs": 12})
+    rows = history(tmp_path)
+    assert [row["epoch"] for row in rows] == list(range(1, 13))
+    assert rows[-1]["train_loss"] < 0.5 * rows[0]["train_loss"]
+    assert rows[-1]["valid_auroc"] > 0.9
+
+
+def test_a_trial_among_others_is_the_trial_alone(dataset, tmp_path):
+    """In double precision and without dropout: same weights to rounding, whatever else trains in the same module."""
+    seeds = [("trial-0", 11), ("trial-1", 12), ("trial-2", 13)]
+    train(dataset, tmp_path / "together", seeds)
+    for trial, seed in seeds:
+        train(dataset, tmp_path / "alone", [(trial, seed)])
+        together = load_model(tmp_path / "together" / trial).state_dict()
+        alone = load_model(tmp_path / "alone" / trial).state_dict()
+        for name in alone:
+            # Three epochs of Adam let a rounding error of 1e-16 grow by some orders of magnitude.
+            torch.testing.assert_close(together[name], alone[name], rtol=1e-7, atol=1e-9, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_trials_that_stop_early_leave_the_others_as_they_are(dataset, tmp_path):
+    """Each trial stops by its own metric; those that go on are not disturbed."""
+    seeds = [(f"trial-{seed}", seed) for seed in range(4)]
+    options = {"settings": {"epochs": 12, "early_stop": {"patience": 2, "min_delta": 0.0}}}
+    train(dataset, tmp_path / "together", seeds, **options)
+    lengths = set()
+    for trial, seed in seeds:
+        train(dataset, tmp_path / "alone", [(trial, seed)], **options)
+        together, alone = history(tmp_path / "together", trial), history(tmp_path / "alone", trial)
+        lengths.add(len(alone))
+        assert [row["valid_auroc"] for row in together] == pytest.approx([row["valid_auroc"] for row in alone], abs=1e-9)
+        assert [row["lr"] for row in together] == [row["lr"] for row in alone]
+    assert len(lengths) > 1, "the trials should end in different epochs, or this test shows nothing"
+
+
+def test_the_seed_decides_and_two_runs_are_the_same_bytes(dataset, tmp_path):
+    for folder, seed in (("first", 1), ("second", 1), ("other", 2)):
+        train(dataset, tmp_path / folder, [("trial-0", seed)], SPEC | {"name": "small-dropout"}, "32-true")
+    assert tensors(tmp_path / "first") == tensors(tmp_path / "second")
+    assert tensors(tmp_path / "first") != tensors(tmp_path / "other")
+
+
+def test_rows_from_disk_train_to_the_same_bytes(dataset, tmp_path):
+    train(dataset, tmp_path / "memory", resident=True)
+    train(dataset, tmp_path / "stream", resident=False)
+    assert tensors(tmp_path / "memory") == tensors(tmp_path / "stream")
+
+
+@pytest.mark.parametrize("steps", [1, 6, 13, 14, 20])
+def test_an_interrupted_training_ends_with_the_same_bytes(dataset, tmp_path, steps):
+    """Stopped after any number of steps (13 make an epoch) and started again, with dropout and two trials."""
+    seeds, spec = [("trial-0", 1), ("trial-1", 2)], SPEC | {"name": "small-dropout"}
+    train(dataset, tmp_path / "whole", seeds, spec, "32-true")
+    countdown = iter(range(steps))
+    stop = engine.Resume(tmp_path / "state", "key", stop=lambda: next(countdown, None) is None)
+    with pytest.raises(engine.Interrupted, match=f"stopped in epoch {steps // 13 + 1}"):
+        train(dataset, tmp_path / "resumed", seeds, spec, "32-true", resume=stop)
+    train(dataset, tmp_path / "resumed", seeds, spec, "32-true", resume=engine.Resume(tmp_path / "state", "key"))
+    for trial, _ in seeds:
+        for name in ("last", "best"):
+            assert tensors(tmp_path / "whole", trial, name) == tensors(tmp_path / "resumed", trial, name)
+        assert history(tmp_path / "whole", trial) == history(tmp_path / "resumed", trial)
+    assert not (tmp_path / "state").exists()
+
+
+def test_an_interruption_after_a_trial_has_ended_keeps_that_trial(dataset, tmp_path):
+    seeds = [(f"trial-{seed}", seed) for seed in range(4)]
+    options = {"settings": {"epochs": 12, "early_stop": {"patience": 2, "min_delta": 0.0}}}
+    train(dataset, tmp_path / "whole", seeds, **options)
+    first_end = min(len(history(tmp_path / "whole", trial)) for trial, _ in seeds)
+    countdown = iter(range(13 * first_end + 3))
+    stop = engine.Resume(tmp_path / "state", "key", stop=lambda: next(countdown, None) is None)
+    with pytest.raises(engine.Interrupted):
+        train(dataset, tmp_path / "resumed", seeds, resume=stop, **options)
+    assert any((tmp_path / "resumed" / trial / "model.json").exists() for trial, _ in seeds)
+    train(dataset, tmp_path / "resumed", seeds, resume=engine.Resume(tmp_path / "state", "key"), **options)
+    for trial, _ in seeds:
+        assert tensors(tmp_path / "whole", trial) == tensors(tmp_path / "resumed", trial)
+
+
+def test_a_state_of_another_key_is_not_used(dataset, tmp_path):
+    train(dataset, tmp_path / "whole")
+    countdown = iter(range(5))
+    stop = engine.Resume(tmp_path / "state", "other data", stop=lambda: next(countdown, None) is None)
+    with pytest.raises(engine.Interrupted):
+        train(dataset, tmp_path / "other", resume=stop)
+    rows = []
+    resume = engine.Resume(tmp_path / "state", "this data")
+    train(dataset, tmp_path / "again", resume=resume, on_epoch=lambda trial, row: rows.append(row["epoch"]))
+    assert rows == [1, 2, 3]
+    assert tensors(tmp_path / "again") == tensors(tmp_path / "whole")
+
+
+def test_the_penalty_acts_as_a_term_of_the_loss(dataset, tmp_path):
+    """One step of plain gradient descent moves a kernel by lr * (gradient + 2 * l2 * w)."""
+    sgd = {"optimizer": {"name": "sgd", "lr": 0.1}, "epochs": 1, "batch_size": 400, "plateau": None}
+    for l2 in (0.0, 0.25):
+        train(dataset, tmp_path / str(l2), spec=SPEC | {"l2": l2}, settings=sgd)
+    start = convnet.ConvNet(SPEC, 60, 1)
+    start.reset([1])
+    without, with_penalty = (load_model(tmp_path / str(l2) / "trial-0").state_dict() for l2 in (0.0, 0.25))
+    for name in ("layers.conv1.weight", "layers.dense2.weight"):
+        moved = with_penalty[name] - without[name]
+        # The initial weights are drawn in single precision.
+        torch.testing.assert_close(moved, -0.1 * 2 * 0.25 * start.state_dict()[name].to(moved), rtol=1e-5, atol=1e-8)
+    for name in ("layers.logits.weight", "layers.norm1.weight"):
+        torch.testing.assert_close(with_penalty[name], without[name])
+
+
+def test_the_losses_in_the_history_have_the_penalty(dataset, tmp_path):
+    sgd = {"optimizer": {"name": "sgd", "lr": 1e-9}, "epochs": 1, "plateau": None}
+    for l2 in (0.0, 0.5):
+        train(dataset, tmp_path / str(l2), spec=SPEC | {"l2": l2}, settings=sgd)
+    model = load_model(tmp_path / "0.5" / "trial-0")
+    penalty = 0.5 * sum(p.square().sum().item() for p in model.kernels())
+    for column in ("train_loss", "valid_loss"):
+        difference = history(tmp_path / "0.5")[0][column] - history(tmp_path / "0.0")[0][column]
+        assert difference == pytest.approx(penalty, rel=1e-5)
+
+
+def test_best_and_last_weights_are_those_of_their_epochs(dataset, tmp_path):
+    train(dataset, tmp_path, settings={"epochs": 6})
+    rows, description = history(tmp_path), read_description(tmp_path / "trial-0")
+    best = max(range(6), key=lambda epoch: rows[epoch]["valid_auroc"])
+    assert description["best_epoch"] == best + 1
+    assert description["weights"] == "last"
+    train(dataset, tmp_path / "short", settings={"epochs": best + 1})
+    assert tensors(tmp_path, name="best") == tensors(tmp_path / "short", name="last")
+    assert load_model(tmp_path / "trial-0", "best").training is False
+
+
+def test_bfloat16_learns_as_well(dataset, tmp_path):
+    train(dataset, tmp_path, precision="bf16-mixed", settings={"epochs": 12})
+    assert history(tmp_path)[-1]["valid_auroc"] > 0.9
+    assert read_description(tmp_path / "trial-0")["precision"] == "bf16-mixed"
+
+
+def test_a_last_batch_of_one_row_joins_the_one_before(dataset, tmp_path):
+    # 400 rows in batches of 57 leave one.
+    train(dataset, tmp_path, settings={"batch_size": 57, "epochs": 1})
+    assert math.isfinite(history(tmp_path)[0]["train_loss"])
+
+
+def test_a_loss_that_is_no_number_ends_the_training(dataset, tmp_path):
+    with pytest.raises(CisflowError, match=r"trial-0: the training loss is (nan|inf) after epoch \d.*Lower training"):
+        train(dataset, tmp_path, settings={"optimizer": {"name": "sgd", "lr": 1e30}, "epochs": 5})
+    assert not (tmp_path / "trial-0").exists()
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_an_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(CisflowError, match="no GPU is visible here.*device: any"):
+        engine.make_fabric("gpu", "32-true")
+    assert engine.make_fabric("any", "32-true").device.type == "cpu"
+
+
+def test_masked_labels_do_not_count(dataset, tmp_path):
+    """Training on a data set whose masked labels are wrong equals training on one where they are right."""
+    from cisflow.datasets.store import write_dataset
+
+    info, _ = load(dataset, ["train"], "cpu", True)
+    for name, wrong in (("right", False), ("wrong", True)):
+        splits = masked_splits(dataset, wrong)
+        write_dataset(tmp_path / f"{name}.h5", splits, info.targets, "binary")
+        train(tmp_path / f"{name}.h5", tmp_path / name)
+    assert tensors(tmp_path / "right") == tensors(tmp_path / "wrong")
+    assert history(tmp_path / "right") == history(tmp_path / "wrong")
+
+
+def masked_splits(dataset, wrong):
+    from cisflow.datasets.store import Split
+    from cisflow.io import h5_reader
+
+    splits = {}
+    with h5_reader(dataset) as h5:
+        for name in ("train", "valid"):
+            x, y, ids = (h5[name][key][:] for key in ("x", "y", "id"))
+            mask = np.ones(y.shape, bool)
+            mask[::3] = False
+            splits[name] = Split(x, np.where(mask | (not wrong), y, 1 - y).astype(np.float32), ids, mask)
+    return splits
+
+
+def test_numbers_are_fitted_by_mean_squared_error(dataset, tmp_path):
+    from cisflow.datasets.store import write_dataset
+
+    splits = {name: split for name, split in masked_splits(dataset, False).items()}
+    for split in splits.values():
+        split.mask = None
+        split.y = split.y * 3 - 1
+    write_dataset(tmp_path / "real.h5", splits, ["activity"], "real")
+    settings = {"loss": "mean_squared_error", "monitor": "pearson", "epochs": 12}
+    train(tmp_path / "real.h5", tmp_path, precision="32-true", settings=settings)
+    assert history(tmp_path)[-1]["valid_pearson"] > 0.7
+    assert json.loads((tmp_path / "trial-0" / "model.json").read_text())["kind"] == "real"
