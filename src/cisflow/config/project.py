@@ -1,6 +1,5 @@
 """The whole configuration, loaded and checked together: one call for the Snakefile, the command line and the tests."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pydantic import Field
 from cisflow.config.claims import Claim, Claims
 from cisflow.config.figures import Figure, Figures
 from cisflow.config.sources import Source, Sources
-from cisflow.config.strict import M, Name, Strict, validate
+from cisflow.config.strict import M, Name, Strict, did_you_mean, validate
 from cisflow.config.tasks import Task, Tasks
 from cisflow.config.yaml import Section, load, merge, place
 from cisflow.errors import CisflowError
@@ -79,11 +78,9 @@ class Project:
 
 
 def _named(known: Mapping[str, Any], name: str, what: str) -> Any:
-    if name in known:
-        return known[name]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else f" There are: {', '.join(known)}."
-    raise CisflowError(f"there is no {what} '{name}'.{hint}")
+    if name not in known:
+        raise CisflowError(f"there is no {what} '{name}'.{did_you_mean(name, known)}")
+    return known[name]
 
 
 def load_project(config: Mapping[str, Any] | str | Path, root: str | Path = ".") -> Project:
@@ -155,14 +152,15 @@ def _dangling_names(parts: Mapping[str, Any], documents: Mapping[str, Section]) 
 
     def point(document: str, path: tuple[str, ...], name: str, known: Mapping[str, Any] | None, what: str) -> None:
         if known is not None and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else f" There are: {', '.join(known)}."
-            where = place(documents[document], path)
-            problems.append(f"{where}: {'.'.join(path)}: there is no {what} '{name}'.{hint}")
+            where = f"{place(documents[document], path)}: {'.'.join(path)}"
+            problems.append(f"{where}: there is no {what} '{name}'.{did_you_mean(name, known)}")
 
     for name, task in (tasks or {}).items():
         for key, value in _source_names(task).items():
             point("tasks", ("tasks", name, *key), value, sources, "source")
+        if (source := (sources or {}).get(getattr(task.dataset, "source", None))) is not None:
+            what = f"file of the source '{task.dataset.source}' called"
+            point("tasks", ("tasks", name, "dataset", "file"), task.dataset.file, source.files, what)
     for name, figure in parts.get("figures", {}).items():
         for key, table in figure.tables.items():
             point("figures", ("figures", name, "tables", key), table.split("/")[0], tasks, "task")

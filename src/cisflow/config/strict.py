@@ -1,6 +1,7 @@
 """The base of all configuration models: unknown keys are errors with a suggestion, and every problem is reported."""
 
 import difflib
+import os.path
 import re
 from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
@@ -48,7 +49,8 @@ class Strict(BaseModel):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ' Did you mean ...?' when a known word is close to `word`, else the list of known words."""
     known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6) or [k for k in known if word and k.startswith(word)]
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    close = close or [k for k in known if len(os.path.commonprefix([k, word])) >= 4]
     return f" Did you mean '{close[0]}'?" if close else f" Known here: {', '.join(known)}."
 
 
@@ -78,6 +80,8 @@ def _line_order(problem: str) -> tuple[str, int, str]:
 
 def _problem(detail: ErrorDetails, section: Section) -> str:
     path = _document_path(detail["loc"], section, missing=detail["type"] == "missing")
+    if detail["type"] == "union_tag_invalid":
+        path = (*path, detail["ctx"]["discriminator"].strip("'"))
     where = place(section, path)
     return f"{where + ': ' if where else ''}{'.'.join(path)}: {_message(detail)}"
 

@@ -3,15 +3,14 @@
 import itertools
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from cisflow.config.datasets import Dataset
 from cisflow.config.strict import Grid, Name, Strict
 from cisflow.models.zoo import ACTIVATION_ALIASES, ACTIVATIONS, ARCHITECTURES, INITIALIZERS
 
 Activation = Annotated[
-    Literal[tuple(ACTIVATIONS)],
-    BeforeValidator(lambda name: ACTIVATION_ALIASES.get(name, name) if isinstance(name, str) else name),
+    Literal[(*ACTIVATIONS, *ACTIVATION_ALIASES)], AfterValidator(lambda name: ACTIVATION_ALIASES.get(name, name))
 ]
 
 

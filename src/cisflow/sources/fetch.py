@@ -18,7 +18,8 @@ from cisflow.sources.structure import check_structure
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1 << 20
+# Small, since what has come of a block is lost when the connection breaks.
+BLOCK = 1 << 16
 TIMEOUT = (20, 60)  # seconds to connect, and between two blocks
 RETRIES = 5
 # Answers after which the same request may yet succeed.

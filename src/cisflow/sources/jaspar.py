@@ -1,8 +1,10 @@
 """JASPAR releases from the package pyjaspar, which carries their databases: no network is needed."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
+from Bio import BiopythonWarning
 from pyjaspar import jaspardb
 
 from cisflow.errors import CisflowError
@@ -27,7 +29,9 @@ def release_motifs(release: str, collection: str, tax_group: str) -> list[Motif]
     known = jaspardb().get_releases()
     if release not in known:
         raise CisflowError(f"pyjaspar has no release '{release}'; it has {', '.join(sorted(known))}.")
-    found = jaspardb(release=release).fetch_motifs(collection=collection, tax_group=[tax_group])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BiopythonWarning)  # of an empty answer, which is an error here
+        found = jaspardb(release=release).fetch_motifs(collection=collection, tax_group=[tax_group])
     if not found:
         raise CisflowError(f"{release} has no motifs of collection '{collection}' and group '{tax_group}'.")
     motifs = [_motif(m) for m in found]

@@ -107,7 +107,10 @@ def load_model(folder: str | Path, weights: str | None = None, device: torch.dev
     description = read_description(folder)
     path = Path(folder) / f"{weights or description['weights']}.safetensors"
     tensors, _ = read_tensors(path)
-    model = build(description)
+    try:
+        model = build(description)
+    except (KeyError, ValueError) as error:
+        raise CisflowError(f"{folder}/model.json: it describes no model that can be built ({error}).") from error
     _check_same_model(path, model, tensors)
     model.load_state_dict({name: tensor.unsqueeze(0) for name, tensor in tensors.items()})
     return model.eval().to(device)

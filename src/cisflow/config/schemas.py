@@ -1,0 +1,30 @@
+"""JSON schemas of the configuration files, for editors; generated from the models and committed."""
+
+from pathlib import Path
+
+from cisflow.config.claims import Claims
+from cisflow.config.figures import Figures
+from cisflow.config.project import Settings
+from cisflow.config.sources import Sources
+from cisflow.config.tasks import Tasks
+from cisflow.io import write_json
+
+MODELS = {"config": Settings, "tasks": Tasks, "sources": Sources, "figures": Figures, "claims": Claims}
+
+
+def write(folder: str | Path) -> list[Path]:
+    """Write `<name>.schema.json` for each kind of configuration file, and return the paths."""
+    paths = []
+    for name, model in MODELS.items():
+        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+        if name == "tasks":
+            # Defaults, and the partial tasks of an overriding file, are checked after they have been merged.
+            schema["properties"]["defaults"] = {"type": "object", "description": "Laid below every task."}
+            schema["required"] = []
+            schema["$defs"]["Task"].pop("required")
+        if name == "config":
+            # Another scale overrides some keys of config/config.yaml.
+            schema.pop("required")
+        paths.append(Path(folder) / f"{name}.schema.json")
+        write_json(paths[-1], schema)
+    return paths

@@ -1,0 +1,259 @@
+"""The configuration is checked as a whole: every problem at once, with its file, its line and what to do."""
+
+import json
+import re
+import shutil
+
+import pytest
+import yaml
+from cisflow.config import schemas
+from cisflow.config.project import load_project
+from cisflow.config.yaml import load
+from cisflow.errors import CisflowError
+from cisflow.io import sha256
+
+MINIMAL = """
+tasks:
+  mine:
+    dataset: {kind: hdf5, file: data/mine.h5}
+    model: {name: cnn-2}
+"""
+SCALES = ("config/config.yaml", "config/demo/config.yaml", "config/two-core/config.yaml")
+
+
+def project(root, tmp_path, text, more=None):
+    """Load a project whose tasks are the given text."""
+    files = []
+    for number, content in enumerate([text, *([more] if more else [])]):
+        (tmp_path / f"tasks{number}.yaml").write_text(content)
+        files.append(str(tmp_path / f"tasks{number}.yaml"))
+    for name in ("figures", "claims"):
+        (tmp_path / f"{name}.yaml").write_text(f"{name}: {{}}\n")
+    config = {
+        "tasks": files, "command": "x", "figures": str(tmp_path / "figures.yaml"), "claims": str(tmp_path / "claims.yaml"),
+    }  # fmt: skip
+    return load_project(config, root)
+
+
+def problems(root, tmp_path, text, more=None):
+    with pytest.raises(CisflowError) as error:
+        project(root, tmp_path, text, more)
+    return str(error.value).replace(str(tmp_path) + "/", "")
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_shipped_configurations_are_valid(root, scale):
+    loaded = load_project(scale, root)
+    assert set(loaded.tasks) >= {"task1", "task3", "task5", "task6"}
+    assert loaded.settings.results == {"config": "results", "demo": "results/demo", "two-core": "results/two-core"}[
+        scale.split("/")[-2]
+    ]
+
+
+def test_the_papers_grid_of_task_1(root):
+    task = load_project("config/config.yaml", root).task("task1")
+    runs = task.runs()
+    assert len(runs) == 3 * 17
+    assert task.trials == 10
+    assert runs["cnn-deep_exponential"] == {
+        "name": "cnn-deep", "activation": "exponential", "width": 1.0, "initializer": "glorot_uniform", "l2": 1e-6,
+    }  # fmt: skip
+    settings = task.training_settings()
+    assert settings["optimizer"] == {"name": "adam", "lr": 1e-3, "eps": 1e-7}
+    assert (settings["monitor"], settings["mode"], settings["weights"]) == ("aupr", "max", "last")
+    assert settings["plateau"] == {"factor": 0.2, "patience": 5, "min_lr": 1e-7, "min_delta": 1e-4}
+    assert settings["early_stop"] == {"patience": 20, "min_delta": 0.0}
+
+
+def test_a_task_needs_no_more_than_data_and_a_model(root, tmp_path):
+    task = project(root, tmp_path, MINIMAL).task("mine")
+    assert list(task.runs()) == ["cnn-2_relu"]
+    assert task.training_settings()["monitor"] == "auroc"
+
+
+def test_a_list_is_a_grid_and_names_the_runs(root, tmp_path):
+    text = MINIMAL.replace("name: cnn-2", "name: cnn-2, activation: [relu, exp], l2: [0, 1.0e-4], width: 2")
+    runs = project(root, tmp_path, text).task("mine").runs()
+    assert list(runs) == [
+        "cnn-2_relu_l2-0", "cnn-2_relu_l2-0.0001", "cnn-2_exponential_l2-0", "cnn-2_exponential_l2-0.0001",
+    ]  # fmt: skip
+    assert {spec["width"] for spec in runs.values()} == {2.0}
+
+
+def test_numbers_without_a_point_are_numbers(root, tmp_path):
+    # YAML 1.1 reads 1e-4 as text; people write it all the same.
+    text = MINIMAL + "    training: {optimizer: {lr: 1e-4}}\n"
+    assert project(root, tmp_path, text).task("mine").training.optimizer.lr == 1e-4
+
+
+def test_defaults_lie_below_every_task_and_overrides_above(root, tmp_path):
+    text = "defaults:\n  training: {epochs: 7, batch_size: 5}\n" + MINIMAL + "    training: {batch_size: 6}\n"
+    more = "tasks:\n  mine:\n    trials: 9\n    model: {activation: [relu, exp]}\n"
+    task = project(root, tmp_path, text, more).task("mine")
+    assert (task.training.epochs, task.training.batch_size, task.trials) == (7, 6, 9)
+    assert list(task.runs()) == ["cnn-2_relu", "cnn-2_exponential"]
+
+
+def test_every_problem_is_reported_at_once_with_its_place(root, tmp_path):
+    text = """
+tasks:
+  mine:
+    dataset: {kind: hdf5, file: a.h5, colour: red}
+    model: {name: cnn-3, activation: [relu, expp]}
+    trails: 3
+    training:
+      optimizer: {lr: fast}
+      precision: 16
+  other:
+    dataset: {kind: synthetic_motif}
+    tomtom: {database: jaspar2061}
+"""
+    found = problems(root, tmp_path, text)
+    for line in (
+        "tasks0.yaml:4: tasks.mine.dataset.colour: unknown key. Known here:",
+        "tasks0.yaml:5: tasks.mine.model.name: 'cnn-3' is not one of cnn-2, cnn-50, cnn-deep, cnn-local, cnn-dist, "
+        "residualbind, basset. Did you mean 'cnn-2'?",
+        "tasks0.yaml:5: tasks.mine.model.activation.1: 'expp' is not one of relu, exponential,",
+        "log_relu, exp. Did you mean 'exp'?",
+        "tasks0.yaml:6: tasks.mine.trails: unknown key. Did you mean 'trials'?",
+        "tasks0.yaml:8: tasks.mine.training.optimizer.lr: 'fast': input should be a valid number",
+        "tasks0.yaml:9: tasks.mine.training.precision: 16 is not one of 32-true, bf16-mixed, auto.",
+        "tasks0.yaml:11: tasks.other.dataset.kind: 'synthetic_motif' is not one of synthetic_motifs, synthetic_grammar, "
+        "hdf5. Did you mean 'synthetic_motifs'?",
+        "tasks0.yaml:10: tasks.other.model: this key is needed and is not given.",
+    ):
+        assert line in found, f"{line}\n\nis not in\n\n{found}"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("tomtom: {database: jaspar2061}", "tasks.mine.tomtom.database: there is no source 'jaspar2061'. Did you mean 'jas"),
+        ("model: {name: cnn-2, activation: [relu, relu]}", "activation: a value stands in the list twice: relu, relu"),
+        ("model: {name: []}", "should have at least 1 item"),
+        ("trials: 0", "tasks.mine.trials: 0: input should be greater than 0"),
+        ("training: {monitor: pearson}", "monitor: 'pearson' needs other labels; for binary ones take loss, auroc, aupr"),
+        ("training: {optimizer: {name: sgd, betas: [0.9, 0.99]}}", "betas: not an argument of sgd"),
+        ("filters: {threshold: 1.5}", "tasks.mine.filters.threshold: 1.5: input should be less than 1"),
+        ("dataset: {kind: hdf5, file: a.h5, keys: {x: X}}", "keys.x: 'X' must contain {split}"),
+        ("dataset: {kind: hdf5, file: a.h5, channels: ACGG}", "'ACGG' has not each of A, C, G, T once"),
+        ("dataset: {kind: hdf5, source: nowhere, file: a.h5}", "tasks.mine.dataset.source: there is no source 'nowhere'"),
+        (
+            "dataset: {kind: hdf5, source: exponential-activations, file: ZBED.h5}",
+            "there is no file of the source 'exponential-activations' called 'ZBED.h5'. Did you mean 'ZBED2_400",
+        ),
+        ("dataset: {file: a.h5}", "tasks.mine.dataset: the key 'kind' is needed and is not given"),
+        ("dataset: [1, 2]", "tasks.mine.dataset"),
+    ],
+)
+def test_messages_name_the_key_and_what_to_do(root, tmp_path, change, message):
+    key = change.split(":")[0]
+    lines = [line for line in MINIMAL.splitlines() if not line.strip().startswith(f"{key}:")]
+    found = problems(root, tmp_path, "\n".join([*lines, f"    {change}"]))
+    assert message in found
+    assert re.search(r"tasks0\.yaml:\d+: ", found)
+
+
+@pytest.mark.parametrize("name", ["../escape", "a/b", "-flag", ".hidden", "a b", "x" * 65, "a;rm"])
+def test_names_that_could_be_paths_or_flags_are_refused(root, tmp_path, name):
+    found = problems(root, tmp_path, MINIMAL.replace("mine:", f'"{name}":'))
+    assert f"'{name}' cannot be a name" in found
+
+
+def test_a_key_given_twice_is_an_error(root, tmp_path):
+    found = problems(root, tmp_path, MINIMAL + "    model: {name: basset}\n")
+    assert "tasks0.yaml:6: the key 'model' stands here again; it was first given at" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("tasks: [", "not valid YAML"), ("- a\n- b\n", "the top level must be a mapping"), ("", "tasks: this key is needed")],
+)
+def test_files_that_are_no_configuration(root, tmp_path, text, message):
+    assert message in problems(root, tmp_path, text)
+
+
+def test_missing_files_are_all_named(root):
+    config = {"tasks": ["none.yaml"], "sources": "neither.yaml", "command": "x"}
+    with pytest.raises(CisflowError, match=r"(?s)none.yaml: there is no such file.*neither.yaml: there is no such file"):
+        load_project(config, root)
+
+
+def test_unknown_keys_of_the_settings_are_refused(root):
+    with pytest.raises(CisflowError, match="config: result: unknown key. Did you mean 'results'?"):
+        load_project({"result": "x", "tasks": ["config/tasks.yaml"], "command": "x"}, root)
+
+
+def test_figures_and_claims_must_point_to_tasks(root, tmp_path):
+    for name in ("figures", "claims"):
+        text = (root / f"config/{name}.yaml").read_text().replace("task1/", "task9/").replace("task: task1", "task: task9")
+        (tmp_path / f"{name}.yaml").write_text(text)
+    config = {"tasks": ["config/tasks.yaml"], "command": "x"} | {
+        name: str(tmp_path / f"{name}.yaml") for name in ("figures", "claims")
+    }
+    with pytest.raises(CisflowError) as error:
+        load_project(config, root)
+    assert "figures.fig1.tables.matches: there is no task 'task9'. Did you mean 'task" in str(error.value)
+    assert ".task: there is no task 'task9'" in str(error.value)
+
+
+def test_an_unknown_task_is_refused_with_a_suggestion(root):
+    with pytest.raises(CisflowError, match="there is no task 'task11'. Did you mean 'task1'?"):
+        load_project("config/config.yaml", root).task("task11")
+
+
+def test_the_committed_schemas_are_those_of_the_models(root, tmp_path):
+    schemas.write(tmp_path)
+    committed = {path.name: json.loads(path.read_text()) for path in (root / "config" / "schemas").glob("*.json")}
+    assert committed == {path.name: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}, (
+        "run 'cisflow schema' and commit the result"
+    )
+
+
+def test_every_key_of_a_task_is_described_or_plain(root):
+    """An editor shows the schema: it forbids unknown keys and lists the allowed names."""
+    schema = json.loads((root / "config/schemas/tasks.schema.json").read_text())
+    assert schema["$defs"]["Task"]["additionalProperties"] is False
+    assert "exponential" in json.dumps(schema["$defs"]["Model"]["properties"]["activation"])
+
+
+def test_shipped_files_name_their_schema(root):
+    for path in root.glob("config/**/*.yaml"):
+        first = path.read_text().splitlines()[0]
+        match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+        assert match, f"{path} does not name its schema in the first line"
+        assert (path.parent / match[1]).exists()
+
+
+def test_file_names_of_sources_are_unique(root):
+    """A mirror is searched by file name, so no two sources may have a file of the same name."""
+    names = [file for source in load_project("config/config.yaml", root).sources.values() for file in source.files]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.real_data
+def test_declared_checksums_are_those_of_the_real_files(root, real_data):
+    declared = {
+        name: file for source in load_project("config/config.yaml", root).sources.values() for name, file in source.files.items()
+    }
+    found = [path for path in real_data.rglob("*") if path.name in declared]
+    assert len(found) >= 10
+    for path in found:
+        file = declared[path.name]
+        assert file.size == path.stat().st_size
+        assert file.sha256 == sha256(path)
+
+
+def test_lines_are_remembered_through_merging(tmp_path, root):
+    (tmp_path / "a.yaml").write_text("x:\n  y: 1\n")
+    section = load(tmp_path / "a.yaml")
+    assert section.lines["x"].endswith("a.yaml:1")
+    assert section["x"].lines["y"].endswith("a.yaml:2")
+    assert section["x"].path == ("x",)
+
+
+def test_demo_results_cannot_be_taken_for_paper_ones(root, tmp_path):
+    shutil.copytree(root / "config", tmp_path / "config")
+    for scale in SCALES[1:]:
+        settings = yaml.safe_load((tmp_path / scale).read_text())
+        assert settings["results"].startswith("results/")

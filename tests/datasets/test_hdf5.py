@@ -1,0 +1,177 @@
+"""HDF5 files in the papers' layouts and users' own are read exactly, and every fault in them is said."""
+
+import h5py
+import numpy as np
+import pytest
+from cisflow.datasets.hdf5 import read_hdf5
+from cisflow.datasets.make import make_dataset
+from cisflow.errors import CisflowError
+from cisflow.io import h5_reader
+from cisflow.sequence import reverse_complement
+
+KEYS = {"x": "X_{split}", "y": "Y_{split}"}
+LENGTH = 12
+
+
+def write(path, change=None, layout="NCL"):
+    """Write a file with three splits; `change` may alter its arrays before they are written."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 6), ("valid", 2), ("test", 3)):
+        x = rng.integers(0, 4, (count, LENGTH))
+        one_hot = np.eye(4, dtype=np.float32)[x]
+        arrays[f"X_{split}"] = {
+            "NCL": one_hot.transpose(0, 2, 1),
+            "NLC": one_hot,
+            "NC1L": one_hot.transpose(0, 2, 1)[:, :, None],
+            "NCL1": one_hot.transpose(0, 2, 1)[..., None],
+            "indices": x.astype(np.uint8),
+            "text": np.array(["".join("ACGT"[b] for b in row) for row in x], dtype="S"),
+        }[layout]
+        arrays[f"Y_{split}"] = (np.arange(count) % 2).astype(np.int8)[:, None]
+    if change:
+        change(arrays)
+    with h5py.File(path, "w") as h5:
+        for name, array in arrays.items():
+            h5.create_dataset(name, data=array, compression="gzip" if array.ndim > 1 else None)
+    return path
+
+
+@pytest.mark.parametrize("layout", ["NLC", "NC1L", "NCL1", "indices", "text"])
+def test_every_layout_gives_the_same_sequences(tmp_path, layout):
+    reference = read_hdf5(write(tmp_path / "reference.h5"), KEYS)
+    found = read_hdf5(write(tmp_path / "other.h5", layout=layout), KEYS)
+    for split in reference:
+        assert np.array_equal(reference[split].x, found[split].x)
+        assert np.array_equal(reference[split].y, found[split].y)
+
+
+def test_channels_can_be_in_another_order(tmp_path):
+    def swap(arrays):
+        for name in arrays:
+            if name.startswith("X"):
+                arrays[name] = arrays[name][:, [0, 2, 1, 3]]
+
+    reference = read_hdf5(write(tmp_path / "reference.h5"), KEYS)
+    swapped = read_hdf5(write(tmp_path / "swapped.h5", swap), KEYS, channels="AGCT")
+    assert np.array_equal(reference["train"].x, swapped["train"].x)
+
+
+def test_unknown_bases_are_zeros_or_quarters(tmp_path):
+    def unknown(arrays):
+        arrays["X_train"] = arrays["X_train"].copy()
+        arrays["X_train"][0, :, 3] = 0
+        arrays["X_train"][1, :, 4] = 0.25
+
+    x = read_hdf5(write(tmp_path / "unknown.h5", unknown), KEYS)["train"].x
+    assert np.argwhere(x == 4).tolist() == [[0, 3], [1, 4]]
+
+
+def test_the_other_strand_is_appended_after_all_rows(tmp_path):
+    plain = read_hdf5(write(tmp_path / "a.h5"), KEYS)
+    both = read_hdf5(tmp_path / "a.h5", KEYS, flip=["train"])
+    assert np.array_equal(both["train"].x, np.concatenate([plain["train"].x, reverse_complement(plain["train"].x)]))
+    assert np.array_equal(both["train"].y, np.concatenate([plain["train"].y] * 2))
+    assert both["train"].id[6] == b"train-0-rc"
+    assert np.array_equal(both["test"].x, plain["test"].x)
+
+
+def put(name, value):
+    return lambda arrays: arrays.__setitem__(name, value)
+
+
+def edit(name, index, value):
+    def change(arrays):
+        arrays[name] = arrays[name].astype(np.float32)
+        arrays[name][index] = value
+
+    return change
+
+
+BAD = {
+    "a split is missing": (lambda a: a.pop("X_valid"), r"there is no array 'X_valid'. There are: X_test, X_train"),
+    "a split is empty": (put("X_test", np.zeros((0, 4, LENGTH))), "'X_test' is empty"),
+    "more labels than sequences": (put("Y_train", np.zeros((7, 1))), "'train' has 6 sequences and 7 rows of labels"),
+    "a label of 2": (edit("Y_train", (2, 0), 2), r"row 2, column 0 is 2 and must be 0 or 1 .*target: real.*1 such label"),
+    "a label that is no number": (edit("Y_test", (1, 0), np.nan), "row 1, column 0 is nan and must be 0 or 1"),
+    "two bases in one place": (edit("X_train", (3, slice(None), 5), [1, 1, 0, 0]), "row 3, position 5 has the values"),
+    "a half base": (edit("X_train", (3, slice(None), 5), [0.5, 0, 0, 0]), "neither a one-hot base nor an unknown one"),
+    "splits of unequal length": (put("X_test", np.zeros((3, 4, 9))), 'unequal sequence lengths: {"train": 12'),
+    "splits of unequal targets": (put("Y_test", np.zeros((3, 2))), "unequal numbers of targets"),
+    "no axis of four": (put("X_train", np.zeros((6, 5, LENGTH))), r"rows of the shape \(5, 12\)"),
+    "text as labels": (put("Y_train", np.array([b"a"] * 6)), r"'Y_train' is an array of type \|S1, and numbers are needed"),
+    "letters other than bases": (put("X_train", np.array([b"ACGTACGTACGX"] * 6)), "row 0: the letter 'X' at position 12"),
+    "text of unequal length": (put("X_train", np.array([b"ACGT", b"AC"] * 3)), "unequal length, from 2 to 4 bases"),
+    "indices out of range": (put("X_train", np.full((6, LENGTH), 7, np.uint8)), "integers from 0 to 4"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_bad_input_is_said_and_leaves_nothing(tmp_path, fault):
+    change, message = BAD[fault]
+    path = write(tmp_path / "bad.h5", change)
+    spec = {"kind": "hdf5", "keys": KEYS, "channels": "ACGT", "target": "binary", "targets": [], "reverse_complement": []}
+    with pytest.raises(CisflowError, match=message) as error:
+        make_dataset(spec, [str(path)], tmp_path / "out" / "dataset.h5", tmp_path / "out" / "quality.tsv")
+    assert "bad.h5" in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_numbers_must_be_finite(tmp_path):
+    path = write(tmp_path / "real.h5", edit("Y_train", (2, 0), np.inf))
+    with pytest.raises(CisflowError, match="row 2, column 0 is inf and must be finite"):
+        read_hdf5(path, KEYS, kind="real")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[: len(data) // 2], "the HDF5 file is truncated"),
+        (lambda data: b"<!DOCTYPE html><html>not found</html>", "it is an HTML or XML page"),
+        (lambda data: b"X" * 500, "it is not an HDF5 file"),
+        (lambda data: b"", "it is not an HDF5 file"),
+    ],
+)
+def test_a_damaged_file_is_refused_by_name(tmp_path, damage, message):
+    path = write(tmp_path / "damaged.h5")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(CisflowError, match=f"damaged.h5: {message}"):
+        read_hdf5(path, KEYS)
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(CisflowError, match=r"none.h5: there is no such file"):
+        read_hdf5(tmp_path / "none.h5", KEYS)
+
+
+def test_names_of_targets_must_fit(tmp_path):
+    path = write(tmp_path / "a.h5")
+    spec = {
+        "kind": "hdf5", "keys": KEYS, "channels": "ACGT", "target": "binary", "targets": ["a", "b"],
+        "reverse_complement": [],
+    }  # fmt: skip
+    with pytest.raises(CisflowError, match="targets: 2 names are given, and the labels have 1 columns"):
+        make_dataset(spec, [str(path)], tmp_path / "d.h5", tmp_path / "q.tsv")
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "train", "positives"), [("ZBED2", (3431, 1729), (490, 255)), ("IRF1", (2724, 1372), (389, 200))]
+)
+def test_the_papers_chip_seq_sets(real_data, tmp_path, name, train, positives):
+    path = real_data / "exponential_activations" / f"{name}_400_h3k27ac.h5"
+    splits = read_hdf5(path, KEYS, flip=["train"])
+    assert (len(splits["train"].x), int(splits["train"].y.sum())) == (2 * train[0], 2 * train[1])
+    assert (len(splits["valid"].x), int(splits["valid"].y.sum())) == positives
+    assert splits["train"].x.max() == 3
+
+
+def test_what_was_read_is_what_is_written(tmp_path):
+    path = write(tmp_path / "a.h5")
+    spec = {"kind": "hdf5", "keys": KEYS, "channels": "ACGT", "target": "binary", "targets": [], "reverse_complement": []}
+    assert make_dataset(spec, [str(path)], tmp_path / "d.h5", tmp_path / "q.tsv") == {"train": 6, "valid": 2, "test": 3}
+    with h5_reader(tmp_path / "d.h5", "dataset/1") as h5:
+        assert h5.attrs["length"] == LENGTH
+        assert list(h5.attrs["targets"]) == ["target-0"]
+        assert np.array_equal(h5["train/x"][:], read_hdf5(path, KEYS)["train"].x)
+        assert h5["train/x"].id.get_offset() is not None, "x must be contiguous, to be memory-mapped"

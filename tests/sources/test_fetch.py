@@ -1,0 +1,233 @@
+"""Fetching from a server on the loopback interface that misbehaves as real ones do."""
+
+import gzip
+import hashlib
+import http.server
+import os
+import threading
+
+import h5py
+import pytest
+from cisflow.errors import CisflowError
+from cisflow.sources.fetch import RETRIES, Wanted, fetch
+
+DATA = os.urandom(3_000_000)
+SHA = hashlib.sha256(DATA).hexdigest()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves DATA; `faults` are taken one a request: a status, or ('cut', bytes sent before the connection ends)."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.faults, self.requests, self.data, self.tag = [], [], DATA, '"one"'
+        self.ranges = True
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/data.bin"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):  # noqa: N802
+        server = self.server
+        server.requests.append(self.headers.get("Range"))
+        fault = server.faults.pop(0) if server.faults else None
+        if isinstance(fault, int):
+            self.send_error(fault)
+            return
+        start = 0
+        if self.headers.get("Range") and server.ranges and self.headers.get("If-Range", server.tag) == server.tag:
+            start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+            if start >= len(server.data):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(server.data)}")
+                self.end_headers()
+                return
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", server.tag)
+        self.send_header("Content-Length", str(len(server.data) - start))
+        self.end_headers()
+        self.wfile.write(server.data[start : start + fault[1]] if fault else server.data[start:])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def get(server, path, waits=None, **known):
+    wait = (waits if waits is not None else []).append
+    return fetch(Wanted("data.bin", server.url, **known), path, wait=wait)
+
+
+def test_a_file_arrives_whole_and_nothing_else_is_left(server, tmp_path):
+    seen = []
+    path = tmp_path / "new" / "data.bin"
+    fetch(Wanted("data.bin", server.url, sha256=SHA, size=len(DATA)), path, progress=lambda d, t: seen.append((d, t)))
+    assert path.read_bytes() == DATA
+    assert os.listdir(path.parent) == ["data.bin"]
+    assert seen[-1] == (len(DATA), len(DATA))
+
+
+def test_a_cut_connection_is_resumed_where_it_ended(server, tmp_path):
+    server.faults, waits = [("cut", 1_000_000), ("cut", 1_500_000)], []
+    get(server, tmp_path / "data.bin", waits, sha256=SHA)
+    assert (tmp_path / "data.bin").read_bytes() == DATA
+    assert server.requests[0] is None
+    resumed = [int(r.removeprefix("bytes=").rstrip("-")) for r in server.requests[1:]]
+    assert resumed == sorted(resumed)
+    assert resumed[0] > 0
+    assert len(waits) == 2
+
+
+def test_a_later_call_goes_on_from_the_partial_file(server, tmp_path):
+    (tmp_path / "data.bin.part").write_bytes(DATA[:2_000_000])
+    get(server, tmp_path / "data.bin", sha256=SHA)
+    assert server.requests == ["bytes=2000000-"]
+    assert (tmp_path / "data.bin").read_bytes() == DATA
+
+
+def test_a_partial_file_that_is_complete_is_taken(server, tmp_path):
+    (tmp_path / "data.bin.part").write_bytes(DATA)
+    get(server, tmp_path / "data.bin", sha256=SHA)
+    assert (tmp_path / "data.bin").read_bytes() == DATA
+
+
+def test_a_partial_file_that_is_too_long_is_started_again(server, tmp_path):
+    (tmp_path / "data.bin.part").write_bytes(DATA + b"more")
+    get(server, tmp_path / "data.bin", sha256=SHA)
+    assert (tmp_path / "data.bin").read_bytes() == DATA
+
+
+def test_a_file_that_changed_at_the_server_is_not_mixed(server, tmp_path):
+    server.faults = [("cut", 1_000_000), 404]
+    with pytest.raises(CisflowError, match="404"):
+        get(server, tmp_path / "data.bin")
+    server.data, server.tag = DATA[::-1], '"two"'
+    get(server, tmp_path / "data.bin", sha256=hashlib.sha256(DATA[::-1]).hexdigest())
+    assert (tmp_path / "data.bin").read_bytes() == DATA[::-1]
+
+
+def test_a_server_without_ranges_sends_the_whole_again(server, tmp_path):
+    server.faults, server.ranges = [("cut", 1_000_000)], False
+    get(server, tmp_path / "data.bin", sha256=SHA)
+    assert (tmp_path / "data.bin").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_passing_faults_are_waited_out(server, tmp_path, status):
+    server.faults, waits = [status, status], []
+    get(server, tmp_path / "data.bin", waits, sha256=SHA)
+    assert waits == [2, 4]
+
+
+def test_a_server_that_stays_away_is_given_up_with_a_word(server, tmp_path):
+    server.faults = [503] * RETRIES
+    with pytest.raises(CisflowError, match=rf"given up after {RETRIES} tries without progress: .*503.*mirror folder"):
+        get(server, tmp_path / "data.bin")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_lasting_faults_are_said_at_once(server, tmp_path, status):
+    server.faults, waits = [status], []
+    with pytest.raises(CisflowError, match=f"data.bin: the server answered {status}"):
+        get(server, tmp_path / "data.bin", waits)
+    assert waits == []
+
+
+def test_no_server_at_all(tmp_path):
+    with pytest.raises(CisflowError, match="given up after 5 tries"):
+        fetch(Wanted("data.bin", "http://127.0.0.1:9/data.bin"), tmp_path / "data.bin", wait=lambda seconds: None)
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        ({"sha256": "0" * 64}, f"its sha256 is {SHA} and should be {'0' * 64}"),
+        ({"md5": "0" * 32}, f"its md5 is {hashlib.md5(DATA).hexdigest()} and should be"),
+        ({"size": 5}, "it has 3,000,000 bytes and should have 5"),
+    ],
+)
+def test_a_wrong_file_is_set_aside(server, tmp_path, known, message):
+    with pytest.raises(CisflowError, match=f"{message}.*It is kept as .*data.bin.rejected"):
+        get(server, tmp_path / "data.bin", **known)
+    assert os.listdir(tmp_path) == ["data.bin.rejected"]
+
+
+def hdf5(tmp_path):
+    with h5py.File(tmp_path / "whole.h5", "w") as h5:
+        h5["x"] = list(range(10_000))
+    return (tmp_path / "whole.h5").read_bytes()
+
+
+STRUCTURES = {
+    "an HTML page": ("peaks.bed", lambda _: b"<!DOCTYPE html>\n<html>sign in</html>", "it is an HTML page"),
+    "an empty file": ("peaks.bed", lambda _: b"", "it is empty"),
+    "a truncated gzip": ("peaks.bed.gz", lambda _: gzip.compress(DATA)[:-100], "it is not a whole gzip file"),
+    "no gzip": ("peaks.bed.gz", lambda _: b"chr1\t1\t2\n", "it is not a whole gzip file"),
+    "a truncated HDF5": ("set.h5", lambda tmp: hdf5(tmp)[:-5000], r"it is not a whole HDF5 file \(truncated\)"),
+    "no HDF5": ("set.h5", lambda _: b"text", r"it is not a whole HDF5 file \(not HDF5\)"),
+    "no zip": ("a.zip", lambda _: b"PK not really", "it is not a zip file"),
+    "no tar": ("a.tar.gz", lambda _: gzip.compress(b"no tar at all"), "it is not a whole tar archive"),
+    "no MEME": ("motifs.meme", lambda _: b">MA1\nA [ 1 ]", "it is not in MEME format"),
+    "no BigWig": ("signal.bw", lambda _: b"x" * 100, "it is not a BigWig file"),
+    "a truncated BigWig": ("signal.bw", lambda _: 0x888FFC26.to_bytes(4, "little") + b"x" * 99, "it is a truncated BigWig"),
+}
+
+
+@pytest.mark.parametrize("fault", STRUCTURES)
+def test_broken_files_are_refused_by_name(server, tmp_path, fault):
+    name, make, message = STRUCTURES[fault]
+    server.data = make(tmp_path)
+    with pytest.raises(CisflowError, match=message):
+        fetch(Wanted(name, server.url), tmp_path / "out" / name)
+    assert os.listdir(tmp_path / "out") == [f"{name}.rejected"]
+
+
+@pytest.mark.real_data
+def test_real_files_pass_the_structural_checks(real_data, tmp_path):
+    from cisflow.sources.structure import check_structure
+
+    files = [path for path in real_data.rglob("*") if path.is_file() and path.suffix in (".bw", ".gz", ".h5", ".meme")]
+    assert len(files) >= 8
+    assert [(path.name, problem) for path in files if (problem := check_structure(path, path.name))] == []
+
+
+def test_a_mirror_goes_before_any_download(server, tmp_path):
+    folder = tmp_path / "mirror" / "deep" / "inside"
+    folder.mkdir(parents=True)
+    (folder / "data.bin").write_bytes(DATA)
+    came = fetch(Wanted("data.bin", server.url, sha256=SHA), tmp_path / "data.bin", [tmp_path / "mirror"])
+    assert came == str(folder / "data.bin")
+    assert server.requests == []
+    assert (tmp_path / "data.bin").read_bytes() == DATA
+
+
+def test_a_wrong_file_in_a_mirror_is_said_and_not_used(server, tmp_path, caplog):
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "data.bin").write_bytes(b"another file of that name")
+    came = fetch(Wanted("data.bin", server.url, sha256=SHA), tmp_path / "data.bin", [tmp_path / "mirror"])
+    assert came == server.url
+    assert "data.bin is not used: its sha256 is" in caplog.text
+
+
+def test_a_mirror_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(CisflowError, match="there is no folder .*nowhere. Correct CISFLOW_MIRROR"):
+        fetch(Wanted("data.bin", None), tmp_path / "data.bin", [tmp_path / "nowhere"])
+
+
+def test_a_file_to_be_got_by_hand_says_how(tmp_path):
+    wanted = Wanted("reads.bam", manual="Ask the authors for access.")
+    with pytest.raises(CisflowError, match="it has no direct address. Ask the authors for access. Put the file in"):
+        fetch(wanted, tmp_path / "reads.bam")

@@ -1,0 +1,32 @@
+"""JASPAR releases come from the package, without a network."""
+
+import pytest
+from cisflow.errors import CisflowError
+from cisflow.pwm import read_jaspar, read_meme
+from cisflow.sources.jaspar import export, release_motifs
+
+# Newest versions of CORE vertebrate matrices in each release, counted in the package's databases.
+VERTEBRATES = {"JASPAR2016": 519, "JASPAR2018": 579, "JASPAR2024": 879, "JASPAR2026": 1019}
+
+
+@pytest.mark.parametrize("release", VERTEBRATES)
+def test_releases_have_their_matrices(release):
+    motifs = release_motifs(release, "CORE", "vertebrates")
+    assert len(motifs) == VERTEBRATES[release]
+    assert [m.id for m in motifs] == sorted({m.id for m in motifs})
+    assert next(m.name for m in motifs if m.id.startswith("MA0083.")) == "SRF"
+
+
+def test_the_export_has_ids_names_and_counts(tmp_path):
+    count = export("JASPAR2016", "CORE", "vertebrates", tmp_path / "m.jaspar", tmp_path / "m.meme")
+    counts, meme = read_jaspar(tmp_path / "m.jaspar"), read_meme(tmp_path / "m.meme")
+    assert len(counts) == len(meme) == count
+    assert [(m.id, m.name) for m in counts] == [(m.id, m.name) for m in meme]
+    assert all(m.sites > 0 for m in meme)
+
+
+def test_unknown_releases_and_groups_are_refused():
+    with pytest.raises(CisflowError, match=r"no release 'JASPAR2017'; it has JASPAR2014, JASPAR2016"):
+        release_motifs("JASPAR2017", "CORE", "vertebrates")
+    with pytest.raises(CisflowError, match="has no motifs of collection 'CORE' and group 'dragons'"):
+        release_motifs("JASPAR2016", "CORE", "dragons")
