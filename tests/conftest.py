@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from cisflow.datasets.store import Split, write_dataset
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +21,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real data (CISFLOW_REAL_DATA, by default beside the checkout); tests that use it skip without it."""
+    """The folder of real data (CISFLOW_REAL_DATA, by default beside the checkout); its tests skip without it."""
     folder = Path(os.environ.get("CISFLOW_REAL_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cisflow.errors import CisflowError
 from cisflow.pwm import Motif, information, read_jaspar, read_meme, write_jaspar, write_meme
 from cisflow.sources.jaspar import release_motifs
@@ -42,7 +43,11 @@ def test_the_other_strand_is_reversed_and_complemented():
     [
         (read_meme, "MEME version 4\n\nALPHABET= ACGT\n", "there is no motif in it"),
         (read_meme, ">a\nA [ 1 ]\n", "not in MEME format"),
-        (read_meme, "MEME version 4\nMOTIF m1\nletter-probability matrix: w= 1\n0.1 0.2 0.7\n", "m1 has no letter-prob"),
+        (
+            read_meme,
+            "MEME version 4\nMOTIF m1\nletter-probability matrix: w= 1\n0.1 0.2 0.7\n",
+            "m1 has no letter-prob",
+        ),
         (read_meme, "MEME version 4\nMOTIF m1\n\n", "m1 has no letter-probability matrix of four columns"),
         (read_jaspar, "", "there is no motif in it"),
         (read_jaspar, ">m1\tx\nA [ 1 2 ]\nC [ 1 2 ]\nG [ 1 2 ]\n", "m1 has not four rows"),
@@ -58,7 +63,7 @@ def test_broken_files_are_refused(tmp_path, read, text, message):
 
 @pytest.mark.real_data
 def test_the_package_has_the_papers_matrices(real_data):
-    """pyjaspar's JASPAR 2016 has the counts of the paper's file, and the probabilities of its database but one motif."""
+    """pyjaspar's JASPAR 2016 has the counts of the paper's file, and its database's probabilities but one motif."""
     ours = {motif.id: motif for motif in release_motifs("JASPAR2016", "CORE", "vertebrates")}
     counts = read_jaspar(real_data / "exponential_activations" / "pfm_vertebrates.txt")
     assert {m.id for m in counts} == set(ours)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cisflow.errors import CisflowError
 from cisflow.sequence import decode, encode, gc_content, one_hot, reverse_complement
 

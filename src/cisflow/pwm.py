@@ -47,7 +47,7 @@ class Motif:
 
 
 def information(ppm: NDArray, epsilon: float = 1e-7) -> NDArray:
-    """Return the information, in bits, of each position of probabilities (..., 4, width): 2 + sum p log2(p + epsilon)."""
+    """Return the bits of each position of probabilities (..., 4, width): 2 + sum p log2(p + epsilon)."""
     return 2 + (ppm * np.log2(ppm + epsilon)).sum(axis=-2)
 
 
@@ -89,7 +89,7 @@ def read_meme(path: str | Path, empty: bool = False) -> list[Motif]:
     motifs = []
     for record in re.split(r"^MOTIF\s+", text, flags=re.MULTILINE)[1:]:
         header, _, body = record.partition("\n")
-        identifier, name = (header.split(maxsplit=1) + [""])[:2]
+        identifier, name = [*header.split(maxsplit=1), ""][:2]
         properties = re.search(r"letter-probability matrix:(.*)\n((?:\s*\d.*\n?)+)", body)
         try:
             rows = np.array([[float(x) for x in line.split()] for line in properties[2].splitlines() if line.strip()])

@@ -23,7 +23,9 @@ def read_tsv(path: str | Path, columns: Sequence[str]) -> pl.DataFrame:
         The file is missing or empty, or lacks a column.
     """
     try:
-        table = pl.read_csv(path, separator="\t", infer_schema_length=None, schema_overrides=dict.fromkeys(TEXT, pl.String))
+        table = pl.read_csv(
+            path, separator="\t", infer_schema_length=None, schema_overrides=dict.fromkeys(TEXT, pl.String)
+        )
     except FileNotFoundError:
         raise CisflowError(f"{path}: there is no such file.") from None
     except pl.exceptions.NoDataError:

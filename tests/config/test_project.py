@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import yaml
+
 from cisflow.config import schemas
 from cisflow.config.project import load_project
 from cisflow.config.yaml import load
@@ -30,8 +31,11 @@ def project(root, tmp_path, text, more=None):
     for name in ("figures", "claims"):
         (tmp_path / f"{name}.yaml").write_text(f"{name}: {{}}\n")
     config = {
-        "tasks": files, "command": "x", "figures": str(tmp_path / "figures.yaml"), "claims": str(tmp_path / "claims.yaml"),
-    }  # fmt: skip
+        "tasks": files,
+        "command": "x",
+        "figures": str(tmp_path / "figures.yaml"),
+        "claims": str(tmp_path / "claims.yaml"),
+    }
     return load_project(config, root)
 
 
@@ -45,9 +49,10 @@ def problems(root, tmp_path, text, more=None):
 def test_the_shipped_configurations_are_valid(root, scale):
     loaded = load_project(scale, root)
     assert set(loaded.tasks) >= {"task1", "task3", "task5", "task6"}
-    assert loaded.settings.results == {"config": "results", "demo": "results/demo", "two-core": "results/two-core"}[
-        scale.split("/")[-2]
-    ]
+    assert (
+        loaded.settings.results
+        == {"config": "results", "demo": "results/demo", "two-core": "results/two-core"}[scale.split("/")[-2]]
+    )
 
 
 def test_the_papers_grid_of_task_1(root):
@@ -118,8 +123,8 @@ tasks:
         "tasks0.yaml:6: tasks.mine.trails: unknown key. Did you mean 'trials'?",
         "tasks0.yaml:8: tasks.mine.training.optimizer.lr: 'fast': input should be a valid number",
         "tasks0.yaml:9: tasks.mine.training.precision: 16 is not one of 32-true, bf16-mixed, auto.",
-        "tasks0.yaml:11: tasks.other.dataset.kind: 'synthetic_motif' is not one of synthetic_motifs, synthetic_grammar, "
-        "hdf5. Did you mean 'synthetic_motifs'?",
+        "tasks0.yaml:11: tasks.other.dataset.kind: 'synthetic_motif' is not one of synthetic_motifs, "
+        "synthetic_grammar, hdf5. Did you mean 'synthetic_motifs'?",
         "tasks0.yaml:10: tasks.other.model: this key is needed and is not given.",
     ):
         assert line in found, f"{line}\n\nis not in\n\n{found}"
@@ -128,16 +133,25 @@ tasks:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("tomtom: {database: jaspar2061}", "tasks.mine.tomtom.database: there is no source 'jaspar2061'. Did you mean 'jas"),
+        (
+            "tomtom: {database: jaspar2061}",
+            "tasks.mine.tomtom.database: there is no source 'jaspar2061'. Did you mean 'jas",
+        ),
         ("model: {name: cnn-2, activation: [relu, relu]}", "activation: a value stands in the list twice: relu, relu"),
         ("model: {name: []}", "should have at least 1 item"),
         ("trials: 0", "tasks.mine.trials: 0: input should be greater than 0"),
-        ("training: {monitor: pearson}", "monitor: 'pearson' needs other labels; for binary ones take loss, auroc, aupr"),
+        (
+            "training: {monitor: pearson}",
+            "monitor: 'pearson' needs other labels; for binary ones take loss, auroc, aupr",
+        ),
         ("training: {optimizer: {name: sgd, betas: [0.9, 0.99]}}", "betas: not an argument of sgd"),
         ("filters: {threshold: 1.5}", "tasks.mine.filters.threshold: 1.5: input should be less than 1"),
         ("dataset: {kind: hdf5, file: a.h5, keys: {x: X}}", "keys.x: 'X' must contain {split}"),
         ("dataset: {kind: hdf5, file: a.h5, channels: ACGG}", "'ACGG' has not each of A, C, G, T once"),
-        ("dataset: {kind: hdf5, source: nowhere, file: a.h5}", "tasks.mine.dataset.source: there is no source 'nowhere'"),
+        (
+            "dataset: {kind: hdf5, source: nowhere, file: a.h5}",
+            "tasks.mine.dataset.source: there is no source 'nowhere'",
+        ),
         (
             "dataset: {kind: hdf5, source: exponential-activations, file: ZBED.h5}",
             "there is no file of the source 'exponential-activations' called 'ZBED.h5'. Did you mean 'ZBED2_400",
@@ -167,7 +181,11 @@ def test_a_key_given_twice_is_an_error(root, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("tasks: [", "not valid YAML"), ("- a\n- b\n", "the top level must be a mapping"), ("", "tasks: this key is needed")],
+    [
+        ("tasks: [", "not valid YAML"),
+        ("- a\n- b\n", "the top level must be a mapping"),
+        ("", "tasks: this key is needed"),
+    ],
 )
 def test_files_that_are_no_configuration(root, tmp_path, text, message):
     assert message in problems(root, tmp_path, text)
@@ -175,7 +193,9 @@ def test_files_that_are_no_configuration(root, tmp_path, text, message):
 
 def test_missing_files_are_all_named(root):
     config = {"tasks": ["none.yaml"], "sources": "neither.yaml", "command": "x"}
-    with pytest.raises(CisflowError, match=r"(?s)none.yaml: there is no such file.*neither.yaml: there is no such file"):
+    with pytest.raises(
+        CisflowError, match=r"(?s)none.yaml: there is no such file.*neither.yaml: there is no such file"
+    ):
         load_project(config, root)
 
 
@@ -186,7 +206,9 @@ def test_unknown_keys_of_the_settings_are_refused(root):
 
 def test_figures_and_claims_must_point_to_tasks(root, tmp_path):
     for name in ("figures", "claims"):
-        text = (root / f"config/{name}.yaml").read_text().replace("task1/", "task9/").replace("task: task1", "task: task9")
+        text = (
+            (root / f"config/{name}.yaml").read_text().replace("task1/", "task9/").replace("task: task1", "task: task9")
+        )
         (tmp_path / f"{name}.yaml").write_text(text)
     config = {"tasks": ["config/tasks.yaml"], "command": "x"} | {
         name: str(tmp_path / f"{name}.yaml") for name in ("figures", "claims")
@@ -234,7 +256,9 @@ def test_file_names_of_sources_are_unique(root):
 @pytest.mark.real_data
 def test_declared_checksums_are_those_of_the_real_files(root, real_data):
     declared = {
-        name: file for source in load_project("config/config.yaml", root).sources.values() for name, file in source.files.items()
+        name: file
+        for source in load_project("config/config.yaml", root).sources.values()
+        for name, file in source.files.items()
     }
     found = [path for path in real_data.rglob("*") if path.name in declared]
     assert len(found) >= 10

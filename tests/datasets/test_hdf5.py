@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+
 from cisflow.datasets.hdf5 import read_hdf5
 from cisflow.datasets.make import make_dataset
 from cisflow.errors import CisflowError
@@ -92,15 +93,24 @@ BAD = {
     "a split is missing": (lambda a: a.pop("X_valid"), r"there is no array 'X_valid'. There are: X_test, X_train"),
     "a split is empty": (put("X_test", np.zeros((0, 4, LENGTH))), "'X_test' is empty"),
     "more labels than sequences": (put("Y_train", np.zeros((7, 1))), "'train' has 6 sequences and 7 rows of labels"),
-    "a label of 2": (edit("Y_train", (2, 0), 2), r"row 2, column 0 is 2 and must be 0 or 1 .*target: real.*1 such label"),
+    "a label of 2": (
+        edit("Y_train", (2, 0), 2),
+        r"row 2, column 0 is 2 and must be 0 or 1 .*target: real.*1 such label",
+    ),
     "a label that is no number": (edit("Y_test", (1, 0), np.nan), "row 1, column 0 is nan and must be 0 or 1"),
     "two bases in one place": (edit("X_train", (3, slice(None), 5), [1, 1, 0, 0]), "row 3, position 5 has the values"),
     "a half base": (edit("X_train", (3, slice(None), 5), [0.5, 0, 0, 0]), "neither a one-hot base nor an unknown one"),
     "splits of unequal length": (put("X_test", np.zeros((3, 4, 9))), 'unequal sequence lengths: {"train": 12'),
     "splits of unequal targets": (put("Y_test", np.zeros((3, 2))), "unequal numbers of targets"),
     "no axis of four": (put("X_train", np.zeros((6, 5, LENGTH))), r"rows of the shape \(5, 12\)"),
-    "text as labels": (put("Y_train", np.array([b"a"] * 6)), r"'Y_train' is an array of type \|S1, and numbers are needed"),
-    "letters other than bases": (put("X_train", np.array([b"ACGTACGTACGX"] * 6)), "row 0: the letter 'X' at position 12"),
+    "text as labels": (
+        put("Y_train", np.array([b"a"] * 6)),
+        r"'Y_train' is an array of type \|S1, and numbers are needed",
+    ),
+    "letters other than bases": (
+        put("X_train", np.array([b"ACGTACGTACGX"] * 6)),
+        "row 0: the letter 'X' at position 12",
+    ),
     "text of unequal length": (put("X_train", np.array([b"ACGT", b"AC"] * 3)), "unequal length, from 2 to 4 bases"),
     "indices out of range": (put("X_train", np.full((6, LENGTH), 7, np.uint8)), "integers from 0 to 4"),
 }
@@ -110,7 +120,14 @@ BAD = {
 def test_bad_input_is_said_and_leaves_nothing(tmp_path, fault):
     change, message = BAD[fault]
     path = write(tmp_path / "bad.h5", change)
-    spec = {"kind": "hdf5", "keys": KEYS, "channels": "ACGT", "target": "binary", "targets": [], "reverse_complement": []}
+    spec = {
+        "kind": "hdf5",
+        "keys": KEYS,
+        "channels": "ACGT",
+        "target": "binary",
+        "targets": [],
+        "reverse_complement": [],
+    }
     with pytest.raises(CisflowError, match=message) as error:
         make_dataset(spec, [str(path)], tmp_path / "out" / "dataset.h5", tmp_path / "out" / "quality.tsv")
     assert "bad.h5" in str(error.value)
@@ -168,7 +185,14 @@ def test_the_papers_chip_seq_sets(real_data, tmp_path, name, train, positives):
 
 def test_what_was_read_is_what_is_written(tmp_path):
     path = write(tmp_path / "a.h5")
-    spec = {"kind": "hdf5", "keys": KEYS, "channels": "ACGT", "target": "binary", "targets": [], "reverse_complement": []}
+    spec = {
+        "kind": "hdf5",
+        "keys": KEYS,
+        "channels": "ACGT",
+        "target": "binary",
+        "targets": [],
+        "reverse_complement": [],
+    }
     assert make_dataset(spec, [str(path)], tmp_path / "d.h5", tmp_path / "q.tsv") == {"train": 6, "valid": 2, "test": 3}
     with h5_reader(tmp_path / "d.h5", "dataset/1") as h5:
         assert h5.attrs["length"] == LENGTH

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 import yaml
+
 from cisflow.config.project import load_project
 from cisflow.datasets.make import make_dataset
 from cisflow.datasets.synthetic import Planting, both_strands, find_motifs, plant, synthetic_motifs

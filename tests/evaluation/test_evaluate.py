@@ -4,6 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy import stats
+from sklearn import metrics as sk
+
 from cisflow.errors import CisflowError
 from cisflow.evaluation.baselines import gc_baseline
 from cisflow.evaluation.evaluate import COLUMNS, evaluate_baseline, evaluate_run, histories, read_sets
@@ -11,8 +14,6 @@ from cisflow.evaluation.metrics import METRICS, metric_rows
 from cisflow.evaluation.predict import predict
 from cisflow.models.convnet import ConvNet, one_hot
 from cisflow.training import checkpoint
-from scipy import stats
-from sklearn import metrics as sk
 
 
 def find(rows, target, metric):
@@ -68,10 +69,19 @@ def checkpoint_folder(folder, seed, length=60):
     state = checkpoint.replicate_state(model, 0)
     for name in ("best", "last"):
         checkpoint.write_tensors(folder / f"{name}.safetensors", state)
-    checkpoint.write_history(folder, [{"epoch": 1, "lr": 1e-3, "train_loss": 0.7, "valid_loss": 0.6, "valid_auroc": 0.5}])
+    checkpoint.write_history(
+        folder, [{"epoch": 1, "lr": 1e-3, "train_loss": 0.7, "valid_loss": 0.6, "valid_auroc": 0.5}]
+    )
     checkpoint.write_description(
         folder,
-        {"model": model.spec, "length": length, "targets": ["has-motif"], "kind": "binary", "weights": "last", "epochs": 1},
+        {
+            "model": model.spec,
+            "length": length,
+            "targets": ["has-motif"],
+            "kind": "binary",
+            "weights": "last",
+            "epochs": 1,
+        },
     )
     return model.eval()
 
@@ -139,7 +149,10 @@ def test_a_checkpoint_of_another_model_is_refused(run, tmp_path):
     description = checkpoint.read_description(run[0] / "trial-0")
     description["model"]["width"] = 2
     checkpoint.write_description(run[0] / "trial-0", description)
-    with pytest.raises(CisflowError, match=r"(?s)not the weights of the cnn-50.*layers.conv1.weight: expected \(64, 4, 19\), found \(32, 4, 19\)"):
+    with pytest.raises(
+        CisflowError,
+        match=r"(?s)not the weights of the cnn-50.*layers.conv1.weight: expected \(64, 4, 19\), found \(32, 4, 19\)",
+    ):
         checkpoint.load_model(run[0] / "trial-0")
     description["model"]["name"], description["length"] = "cnn-local", 20
     checkpoint.write_description(run[0] / "trial-0", description)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from cisflow.models.initializers import fill
 from cisflow.models.zoo import INITIALIZERS
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from cisflow.models.activations import FUNCTIONS, Pointwise
 from cisflow.models.convnet import ConvNet, one_hot, split_replicates
 from cisflow.models.layers import Conv1d, Dropout, Flatten, Linear, MaxPool, Noise

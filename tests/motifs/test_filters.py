@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from cisflow.errors import CisflowError
 from cisflow.models.convnet import ConvNet, one_hot
 from cisflow.motifs.filters import FilterSettings, clip, filter_matrices, shuffled

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+
 from cisflow.motifs.matches import best_hits, factor_of, match_statistics
 from cisflow.motifs.read_out import FILTER_COLUMNS, TOMTOM_COLUMNS, matches_of_task, tomtom_of_task
 from cisflow.pwm import Motif, write_meme
@@ -13,7 +14,14 @@ FACTORS = factor_of(TRUTH)
 
 
 def hit(query, target, q):
-    return {"query": query, "target": target, "target_name": target.lower(), "p_value": q / 10, "q_value": q, "e_value": q}
+    return {
+        "query": query,
+        "target": target,
+        "target_name": target.lower(),
+        "p_value": q / 10,
+        "q_value": q,
+        "e_value": q,
+    }
 
 
 ROWS = [
@@ -62,8 +70,8 @@ def task(tmp_path):
     write_meme(tmp_path / "cnn-2_relu" / "trial-0.meme", [srf, flat])
     write_meme(tmp_path / "cnn-2_relu" / "trial-1.meme", [])
     rows = [
-        {**about, "trial": trial, "filter": f"filter{n}", "status": status, "sites": 40, "max_activation": 1.0, "start": 0,
-         "end": 20, "bits": 1.0, "consensus": "A"}
+        {**about, "trial": trial, "filter": f"filter{n}", "status": status, "sites": 40, "max_activation": 1.0,
+         "start": 0, "end": 20, "bits": 1.0, "consensus": "A"}
         for trial, n, status in [(0, 0, "ok"), (0, 1, "ok"), (0, 2, "never active"), (1, 0, "never active")]
     ]  # fmt: skip
     return pl.DataFrame(rows).select(FILTER_COLUMNS), tmp_path, database

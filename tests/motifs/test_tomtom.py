@@ -4,11 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from cisflow.errors import CisflowError
 from cisflow.motifs.tomtom import COLUMNS, benjamini_hochberg, parse_meme, tomtom
 from cisflow.pwm import Motif
 from cisflow.sources.jaspar import release_motifs
-from scipy import stats
 
 PICKED = ("MA0083.3", "MA0137.3", "MA0095.2", "MA0052.3")
 
@@ -27,7 +28,9 @@ def queries(database):
     for number, identifier in enumerate(PICKED):
         motif = known[identifier].reverse_complement() if number % 2 else known[identifier]
         ppm = np.hstack([np.full((4, number), 0.25), motif.probabilities[:, 1:]])
-        changed.append(Motif(f"filter{number}", f"filter{number}", 0.9 * ppm + 0.1 * rng.dirichlet(np.ones(4), ppm.shape[1]).T))
+        changed.append(
+            Motif(f"filter{number}", f"filter{number}", 0.9 * ppm + 0.1 * rng.dirichlet(np.ones(4), ppm.shape[1]).T)
+        )
     return changed
 
 
@@ -39,7 +42,9 @@ def test_each_query_finds_its_motif_with_place_and_strand(queries, database):
         best.setdefault(row["query"], row)
     assert [best[query.id]["target"] for query in queries] == list(PICKED)
     assert [best[query.id]["orientation"] for query in queries] == ["+", "-", "+", "-"]
-    assert all(row["e_value"] <= 0.1 and row["e_value"] == pytest.approx(row["p_value"] * len(database)) for row in rows)
+    assert all(
+        row["e_value"] <= 0.1 and row["e_value"] == pytest.approx(row["p_value"] * len(database)) for row in rows
+    )
     # Query number n has n columns of padding, and lacks the target's first (or, on the other strand, its last) column.
     assert [best[query.id]["offset"] for query in queries] == [1, 0, -1, -2]
 
@@ -61,13 +66,20 @@ def test_adjusted_p_values_equal_scipy():
 
 
 # As MEME 5.4.1 prints it with -text.
-TABLE = """Query_ID\tTarget_ID\tOptimal_offset\tp-value\tE-value\tq-value\tOverlap\tQuery_consensus\tTarget_consensus\tOrientation
+COLUMNS_OF_MEME = (
+    "Query_ID", "Target_ID", "Optimal_offset", "p-value", "E-value", "q-value", "Overlap", "Query_consensus",
+    "Target_consensus", "Orientation",
+)  # fmt: skip
+TABLE = (
+    "\t".join(COLUMNS_OF_MEME)
+    + """
 filter0\tMA0083.3\t-2\t1.5e-12\t7.77e-10\t1.55e-09\t14\tTGACCATATATGGT\tTTGCCATATATGGTAA\t-
 
 # Tomtom (Motif Comparison Tool): Version 5.4.1 compiled on Nov 21 2026 at 00:00:00
 # The format of this file is described at https://meme-suite.org/meme/doc/tomtom-output-format.html.
 # tomtom -evalue -thresh 0.1 -text queries.meme targets.meme
 """
+)
 
 
 def test_the_meme_suites_table_has_no_rows_of_comments():

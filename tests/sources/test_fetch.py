@@ -8,6 +8,7 @@ import threading
 
 import h5py
 import pytest
+
 from cisflow.errors import CisflowError
 from cisflow.sources.fetch import RETRIES, Wanted, fetch
 
@@ -31,7 +32,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         server = self.server
         server.requests.append(self.headers.get("Range"))
         fault = server.faults.pop(0) if server.faults else None
@@ -182,7 +183,11 @@ STRUCTURES = {
     "no tar": ("a.tar.gz", lambda _: gzip.compress(b"no tar at all"), "it is not a whole tar archive"),
     "no MEME": ("motifs.meme", lambda _: b">MA1\nA [ 1 ]", "it is not in MEME format"),
     "no BigWig": ("signal.bw", lambda _: b"x" * 100, "it is not a BigWig file"),
-    "a truncated BigWig": ("signal.bw", lambda _: 0x888FFC26.to_bytes(4, "little") + b"x" * 99, "it is a truncated BigWig"),
+    "a truncated BigWig": (
+        "signal.bw",
+        lambda _: 0x888FFC26.to_bytes(4, "little") + b"x" * 99,
+        "it is a truncated BigWig",
+    ),
 }
 
 

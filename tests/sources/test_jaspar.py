@@ -1,6 +1,7 @@
 """JASPAR releases come from the package, without a network."""
 
 import pytest
+
 from cisflow.errors import CisflowError
 from cisflow.pwm import read_jaspar, read_meme
 from cisflow.sources.jaspar import export, release_motifs

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from cisflow.errors import CisflowError
 from cisflow.models import convnet
 from cisflow.models.zoo import Conv, Dense
@@ -70,7 +71,9 @@ def test_a_trial_among_others_is_the_trial_alone(dataset, tmp_path):
         alone = load_model(tmp_path / "alone" / trial).state_dict()
         for name in alone:
             # Three epochs of Adam let a rounding error of 1e-16 grow by some orders of magnitude.
-            torch.testing.assert_close(together[name], alone[name], rtol=1e-7, atol=1e-9, msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(
+                together[name], alone[name], rtol=1e-7, atol=1e-9, msg=lambda m, n=name: f"{n}: {m}"
+            )
 
 
 def test_trials_that_stop_early_leave_the_others_as_they_are(dataset, tmp_path):
@@ -83,7 +86,9 @@ def test_trials_that_stop_early_leave_the_others_as_they_are(dataset, tmp_path):
         train(dataset, tmp_path / "alone", [(trial, seed)], **options)
         together, alone = history(tmp_path / "together", trial), history(tmp_path / "alone", trial)
         lengths.add(len(alone))
-        assert [row["valid_auroc"] for row in together] == pytest.approx([row["valid_auroc"] for row in alone], abs=1e-9)
+        assert [row["valid_auroc"] for row in together] == pytest.approx(
+            [row["valid_auroc"] for row in alone], abs=1e-9
+        )
         assert [row["lr"] for row in together] == [row["lr"] for row in alone]
     assert len(lengths) > 1, "the trials should end in different epochs, or this test shows nothing"
 
@@ -239,7 +244,7 @@ def masked_splits(dataset, wrong):
 def test_numbers_are_fitted_by_mean_squared_error(dataset, tmp_path):
     from cisflow.datasets.store import write_dataset
 
-    splits = {name: split for name, split in masked_splits(dataset, False).items()}
+    splits = masked_splits(dataset, False)
     for split in splits.values():
         split.mask = None
         split.y = split.y * 3 - 1

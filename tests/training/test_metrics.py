@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from cisflow.errors import CisflowError
-from cisflow.training.metrics import check_labels, epoch_metrics
 from scipy import stats
 from sklearn import metrics as sk
+
+from cisflow.errors import CisflowError
+from cisflow.training.metrics import check_labels, epoch_metrics
 
 
 @pytest.mark.parametrize("decimals", [8, 1])

@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+
 from cisflow.training.schedule import Schedule
 
 SETTINGS = {

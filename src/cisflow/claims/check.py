@@ -18,7 +18,13 @@ COLUMNS = (
     "tolerance", "verdict",
 )  # fmt: skip
 # What a row can end with.
-AGREES, DIFFERS, NOT_RUN, UNPUBLISHED, OTHER_TRIALS = "agrees", "differs", "not yet run", "none published", "other trials"
+AGREES, DIFFERS, NOT_RUN, UNPUBLISHED, OTHER_TRIALS = (
+    "agrees",
+    "differs",
+    "not yet run",
+    "none published",
+    "other trials",
+)
 
 Claim = Mapping[str, Any]
 Row = dict[str, Any]

@@ -7,7 +7,9 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from cisflow.config.strict import Name, Strict
 
 Split = Literal["train", "valid", "test"]
-Fractions = Annotated[tuple[float, float, float], Field(description="Fractions of train, valid and test; they sum to 1.")]
+Fractions = Annotated[
+    tuple[float, float, float], Field(description="Fractions of train, valid and test; they sum to 1.")
+]
 
 
 class Planted(Strict):

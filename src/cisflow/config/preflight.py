@@ -30,7 +30,11 @@ def _of(task) -> list[str]:
         return []
     try:
         with h5_reader(dataset.file) as h5:
-            keys = [key.format(split=split) for key in (dataset.keys.x, dataset.keys.y) for split in ("train", "valid", "test")]
+            keys = [
+                key.format(split=split)
+                for key in (dataset.keys.x, dataset.keys.y)
+                for split in ("train", "valid", "test")
+            ]
             missing = [key for key in keys if not isinstance(h5.get(key), h5py.Dataset)]
     except CisflowError as error:
         return [str(error)]

@@ -10,7 +10,7 @@ from pydantic import Field
 from cisflow.config.claims import Claim, Claims
 from cisflow.config.figures import Figure, Figures
 from cisflow.config.sources import Source, Sources
-from cisflow.config.strict import M, Name, Strict, did_you_mean, validate
+from cisflow.config.strict import Name, Strict, did_you_mean, validate
 from cisflow.config.tasks import Task, Tasks
 from cisflow.config.yaml import Section, load, merge, place
 from cisflow.errors import CisflowError

@@ -36,7 +36,7 @@ class Source(Strict):
     used_for: str
     jaspar: Jaspar | None = None
     manual: str | None = Field(None, description="How to get files that have no direct address.")
-    files: dict[Name, File] = {}
+    files: dict[Name, File] = Field({}, description="By file name.")
 
     @model_validator(mode="after")
     def _obtainable(self):

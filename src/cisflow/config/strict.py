@@ -1,7 +1,6 @@
 """The base of all configuration models: unknown keys are errors with a suggestion, and every problem is reported."""
 
 import difflib
-import os.path
 import re
 from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
@@ -50,7 +49,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ' Did you mean ...?' when a known word is close to `word`, else the list of known words."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    close = close or [k for k in known if len(os.path.commonprefix([k, word])) >= 4]
+    close = close or [k for k in known if k[:4] == word[:4]]
     return f" Did you mean '{close[0]}'?" if close else f" Known here: {', '.join(known)}."
 
 
@@ -113,7 +112,9 @@ def _message(detail: ErrorDetails) -> str:
     if kind == "union_tag_not_found":
         return f"the key {context.get('discriminator')} is needed and is not given."
     if kind == "string_pattern_mismatch":
-        return f"{found!r} cannot be a name: use letters, digits, '_', '.', '-', at most 64, the first a letter or digit."
+        return (
+            f"{found!r} cannot be a name: use letters, digits, '_', '.', '-', at most 64, the first a letter or digit."
+        )
     if kind == "value_error":
         return str(context.get("error", detail["msg"]))
     return f"{found!r}: {detail['msg'][:1].lower()}{detail['msg'][1:]}."

@@ -3,7 +3,15 @@
 import itertools
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from cisflow.config.datasets import Dataset
 from cisflow.config.strict import Grid, Name, Strict
@@ -88,7 +96,9 @@ class Training(Strict):
     plateau: Plateau | None = Plateau()
     early_stop: EarlyStop | None = EarlyStop()
     weights: Literal["best", "last"] = Field("best", description="Weights used after training.")
-    device: Literal["gpu", "cpu", "any"] = Field("gpu", description="'gpu' fails where none is visible; 'any' allows the CPU.")
+    device: Literal["gpu", "cpu", "any"] = Field(
+        "gpu", description="'gpu' fails where none is visible; 'any' allows the CPU."
+    )
     precision: Literal["32-true", "bf16-mixed", "auto"] = Field(
         "32-true", description="'auto': bf16-mixed where the device computes it natively."
     )
@@ -99,7 +109,9 @@ class Training(Strict):
         None, description="Trials trained together as one module. Default: all on a GPU, one on a CPU."
     )
     save_minutes: PositiveFloat = Field(5.0, description="Time between two savings of an unfinished training.")
-    loggers: list[Literal["tensorboard", "wandb"]] = Field([], description="Besides history.tsv; wandb is kept offline.")
+    loggers: list[Literal["tensorboard", "wandb"]] = Field(
+        [], description="Besides history.tsv; wandb is kept offline."
+    )
 
 
 class Filters(Strict):
@@ -109,7 +121,9 @@ class Filters(Strict):
     split: Literal["train", "valid", "test"] = Field("test", description="Sequences that are searched.")
     threshold: float = Field(0.5, gt=0, lt=1, description="Sites are above this fraction of a filter's maximum.")
     window: PositiveInt = Field(20, description="Bases taken around a site.")
-    clip_information: NonNegativeFloat = Field(0.5, description="Bits; the matrix is cut where it has less at its ends.")
+    clip_information: NonNegativeFloat = Field(
+        0.5, description="Bits; the matrix is cut where it has less at its ends."
+    )
     clip_pad: NonNegativeInt = Field(3, description="Positions kept beyond the cut.")
 
 
@@ -119,7 +133,8 @@ class Tomtom(Strict):
     database: Name = Field("jaspar2016", description="Source of the known motifs (config/sources.yaml).")
     exclude: list[str] = Field([], description="Motif ids left out of the database.")
     engine: Literal["memelite", "meme", "auto"] = Field(
-        "memelite", description="'meme': the MEME Suite's tomtom (licence: non-commercial use only); 'auto': it, if found."
+        "memelite",
+        description="'meme': the MEME Suite's tomtom (licence: non-commercial use only); 'auto': it, if found.",
     )
     e_value: PositiveFloat = Field(0.1, description="Matches have at most this E-value.")
 
@@ -179,7 +194,9 @@ class Task(Strict):
     def training_settings(self) -> dict[str, Any]:
         """Return the settings of `cisflow.training.engine.fit`, with all defaults resolved."""
         binary = self.target_kind == "binary"
-        settings = self.training.model_dump(exclude={"optimizer", "device", "precision", "data", "replicates", "loggers"})
+        settings = self.training.model_dump(
+            exclude={"optimizer", "device", "precision", "data", "replicates", "loggers"}
+        )
         settings["optimizer"] = self.training.optimizer.arguments()
         settings["loss"] = self.training.loss or ("binary_cross_entropy" if binary else "mean_squared_error")
         settings["monitor"] = self.training.monitor or ("auroc" if binary else "pearson")

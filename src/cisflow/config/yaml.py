@@ -54,7 +54,9 @@ def _section(node: yaml.MappingNode, path: tuple[str, ...], file: str) -> Sectio
         # Keys are kept as they are written: a class label 1 or a motif named 'on' is a name, not a number or a truth.
         key, place = str(key_node.value), f"{file}:{key_node.start_mark.line + 1}"
         if key in section:
-            raise CisflowError(f"{place}: the key '{key}' stands here again; it was first given at {section.lines[key]}.")
+            raise CisflowError(
+                f"{place}: the key '{key}' stands here again; it was first given at {section.lines[key]}."
+            )
         section[key] = _value(value_node, (*path, key), file)
         section.lines[key] = place
     return section

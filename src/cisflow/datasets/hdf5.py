@@ -72,7 +72,9 @@ def _array(h5: h5py.File, key: str, kinds: str) -> h5py.Dataset:
         )
     array = h5[key]
     if not isinstance(array, h5py.Dataset) or array.dtype.kind not in kinds:
-        raise CisflowError(f"{h5.filename}: '{key}' is {_kind(array)}, and {'text or ' * ('O' in kinds)}numbers are needed.")
+        raise CisflowError(
+            f"{h5.filename}: '{key}' is {_kind(array)}, and {'text or ' * ('O' in kinds)}numbers are needed."
+        )
     if not array.shape or not array.shape[0]:
         raise CisflowError(f"{h5.filename}: '{key}' is empty.")
     return array
@@ -101,8 +103,8 @@ def _block(values: NDArray, channels: str, where: str, start: int) -> NDArray[np
     axes = [axis for axis in (1, 2) if values.ndim == 3 and values.shape[axis] == 4]
     if len(axes) != 1:
         raise CisflowError(
-            f"{where} has rows of the shape {values.shape[1:]}; one-hot sequences have (4, length) or (length, 4), base "
-            "indices (length,), and text is one string a row."
+            f"{where} has rows of the shape {values.shape[1:]}; one-hot sequences have (4, length) or (length, 4), "
+            "base indices (length,), and text is one string a row."
         )
     return _from_one_hot(np.moveaxis(values, axes[0], 2), channels, where, start)
 
@@ -113,7 +115,7 @@ def _from_text(values: NDArray, where: str, start: int) -> NDArray[np.uint8]:
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         raise CisflowError(
-            f"{where}: sequences of unequal length, from {min(lengths)} to {max(lengths)} bases; cut or pad them to one."
+            f"{where}: sequences of unequal length, from {min(lengths)} to {max(lengths)} bases; make them one length."
         )
     return np.stack(rows)
 
@@ -132,8 +134,8 @@ def _from_one_hot(values: NDArray, channels: str, where: str, start: int) -> NDA
     if wrong.size:
         row, position = wrong[0]
         raise CisflowError(
-            f"{where}: row {start + row}, position {position} has the values {values[row, position].tolist()}, which is "
-            "neither a one-hot base nor an unknown one."
+            f"{where}: row {start + row}, position {position} has the values {values[row, position].tolist()}, which "
+            "is neither a one-hot base nor an unknown one."
         )
     order = np.array([ALPHABET.index(base) for base in channels], np.uint8)
     return np.where(known, order[values.argmax(axis=2)], np.uint8(UNKNOWN)).astype(np.uint8)

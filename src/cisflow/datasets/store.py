@@ -73,7 +73,7 @@ def _write_split(group: h5py.Group, split: Split) -> None:
 
 
 def write_quality(path: str | Path, splits: Mapping[str, Split], targets: list[str], kind: str) -> None:
-    """Write the accounting of a data set: for each split the rows, positives (or mean) a target, GC and unknown bases."""
+    """Write the accounting of a data set: rows, positives or mean of each target, GC, unknown bases, by split."""
     rows = []
     for name, split in splits.items():
         measured = np.ones(split.y.shape, bool) if split.mask is None else split.mask

@@ -78,7 +78,9 @@ def describe(trial: Path) -> Row:
     }
 
 
-def evaluate_run(task: str, run: str | Path, sets: Sets, device: torch.device | str = "cpu") -> tuple[pl.DataFrame, list[Row]]:
+def evaluate_run(
+    task: str, run: str | Path, sets: Sets, device: torch.device | str = "cpu"
+) -> tuple[pl.DataFrame, list[Row]]:
     """Return predictions and metrics of all trials of a run.
 
     Parameters

@@ -84,7 +84,12 @@ def _logos(figure: Figure, place: SubplotSpec, tables: Mapping[str, str], settin
 
 
 def _models(
-    figure: Figure, place: SubplotSpec, models: list[str], activations: list[str], matches: pl.DataFrame, metrics: pl.DataFrame
+    figure: Figure,
+    place: SubplotSpec,
+    models: list[str],
+    activations: list[str],
+    matches: pl.DataFrame,
+    metrics: pl.DataFrame,
 ) -> None:
     grid = place.subgridspec(2, len(models), hspace=0.18, wspace=0.14)
     auroc = metrics.filter(pl.col("metric") == "auroc")
@@ -114,7 +119,9 @@ def _match_fraction(axes: Axes, matches: pl.DataFrame, activations: list[str], t
 
 
 def _direct_label(axes: Axes, text: str, height: float) -> None:
-    axes.annotate(text, (0, height), (3, 0), ("axes fraction", "data"), "offset points", va="bottom", color=GREY, fontsize=6)
+    axes.annotate(
+        text, (0, height), (3, 0), ("axes fraction", "data"), "offset points", va="bottom", color=GREY, fontsize=6
+    )
 
 
 def _task2(figure: Figure, path: str | None, order: list[str]) -> pl.DataFrame | None:

@@ -12,7 +12,7 @@ BASES = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION}
 
 
 def draw_logo(axes: Axes, motif: Motif | None, width: int) -> None:
-    """Draw a motif as a logo of 0 to 2 bits a position, centred on `width` positions; None leaves the baseline alone."""
+    """Draw a motif as a logo of 0 to 2 bits a position, centred on `width` positions; None leaves the baseline."""
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(0, 2)
     axes.set_xticks([])

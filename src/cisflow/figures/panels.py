@@ -77,4 +77,6 @@ def null_marks(axes: Axes, table: pl.DataFrame, value: str, activations: Sequenc
     for position, activation in enumerate(activations):
         found = table.filter(pl.col("activation") == activation)[value].drop_nulls()
         if len(found):
-            axes.hlines(found.mean(), position - 0.42, position + 0.42, colors=GREY, linestyles=(0, (2, 1.5)), linewidth=0.8)
+            axes.hlines(
+                found.mean(), position - 0.42, position + 0.42, colors=GREY, linestyles=(0, (2, 1.5)), linewidth=0.8
+            )

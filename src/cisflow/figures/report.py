@@ -27,7 +27,10 @@ FIGURES = {
         "Logos of the first trial (0 to 2 bits), under their best hit: ground truth in black, another motif in grey, "
         "a dash for none.",
     ),
-    "training": ("Training", "Losses (with the L2 penalty) and validation metrics pooled over targets; a line a trial."),
+    "training": (
+        "Training",
+        "Losses (with the L2 penalty) and validation metrics pooled over targets; a line a trial.",
+    ),
 }
 
 
@@ -43,7 +46,13 @@ class Section:
 
 
 def task_report(
-    task: str, title: str, settings: Mapping[str, Any], figures: list[Path], quality: Path, metrics: Path, matches: Path | None
+    task: str,
+    title: str,
+    settings: Mapping[str, Any],
+    figures: list[Path],
+    quality: Path,
+    metrics: Path,
+    matches: Path | None,
 ) -> str:
     """Return the page.
 
@@ -62,7 +71,9 @@ def task_report(
     tables = {"performance": _metric_summary(metrics)}
     if matches is not None:
         tables["matches"] = _match_summary(matches)
-    sections = [_table("Data set", "", read_tsv(quality, ()).pivot("split", index=["target", "quantity"], values="value"))]
+    sections = [
+        _table("Data set", "", read_tsv(quality, ()).pivot("split", index=["target", "quantity"], values="value"))
+    ]
     for name, (heading, note) in FIGURES.items():
         if name in images:
             section = _table(heading, note, tables.get(name))

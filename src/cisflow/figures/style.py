@@ -112,7 +112,15 @@ def panel(axes: Axes, letter: str, x: float = -6.0, y: float = 4.0) -> None:
     """Put a bold panel letter beside the upper left corner of axes; x and y are millimetres from it."""
     offset = (x / 25.4 * 72, y / 25.4 * 72)
     axes.annotate(
-        letter, (0, 1), offset, "axes fraction", "offset points", fontsize=9, fontweight="bold", ha="left", va="baseline"
+        letter,
+        (0, 1),
+        offset,
+        "axes fraction",
+        "offset points",
+        fontsize=9,
+        fontweight="bold",
+        ha="left",
+        va="baseline",
     )
 
 

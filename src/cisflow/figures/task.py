@@ -63,12 +63,17 @@ def performance(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn
 
 
 def _reference_lines(axes: Axes, metric: str, baselines: pl.DataFrame) -> None:
-    lines = [(row["model"].replace("_", " "), row["value"]) for row in baselines.filter(pl.col("metric") == metric).to_dicts()]
+    lines = [
+        (row["model"].replace("_", " "), row["value"])
+        for row in baselines.filter(pl.col("metric") == metric).to_dicts()
+    ]
     if SHOWN[metric][1] is not None:
         lines.append(("chance", SHOWN[metric][1]))
     for name, value in lines:
         axes.axhline(value, color=GREY, linestyle=(0, (2, 1.5)), linewidth=0.8)
-        axes.annotate(name, (1, value), (0, 1.5), ("axes fraction", "data"), "offset points", ha="right", color=GREY, fontsize=6)
+        axes.annotate(
+            name, (1, value), (0, 1.5), ("axes fraction", "data"), "offset points", ha="right", color=GREY, fontsize=6
+        )
 
 
 def training(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
@@ -126,7 +131,14 @@ def filters(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
     with style():
         figure = new_figure(TWO_COLUMNS, sum(8 + 10 * n for n in rows) + 4)
         grid = figure.add_gridspec(
-            len(shown), 1, height_ratios=[n + 0.4 for n in rows], left=0.02, right=0.98, top=0.96, bottom=0.02, hspace=0.5
+            len(shown),
+            1,
+            height_ratios=[n + 0.4 for n in rows],
+            left=0.02,
+            right=0.98,
+            top=0.96,
+            bottom=0.02,
+            hspace=0.5,
         )
         for place, (run, part) in zip(grid, parts.items(), strict=True):
             drawn = logo_grid(figure, place, filter_motifs(tables["motifs"], run, part["trial"][0]), part, columns)

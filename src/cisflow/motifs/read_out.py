@@ -1,4 +1,4 @@
-"""Tables of a task's filters: their matrices, their hits in a motif database, and the match statistics of each trial."""
+"""Tables of a task's filters: their matrices, their hits in a motif database, match statistics of each trial."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

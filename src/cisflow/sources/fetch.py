@@ -98,7 +98,9 @@ def fetch(
     if problem:
         rejected = path.with_name(path.name + ".rejected")
         part.replace(rejected)
-        raise CisflowError(f"{wanted.url}: what was fetched is not the wanted file: {problem}. It is kept as {rejected}.")
+        raise CisflowError(
+            f"{wanted.url}: what was fetched is not the wanted file: {problem}. It is kept as {rejected}."
+        )
     part.replace(path)
     return wanted.url
 
@@ -135,8 +137,8 @@ def _download(wanted: Wanted, part: Path, progress: Progress, wait: Callable[[fl
             failures = 0 if gained else failures + 1
             if failures >= RETRIES:
                 raise CisflowError(
-                    f"{wanted.url}: given up after {RETRIES} tries without progress: {error}. What came so far is kept; "
-                    "run again to go on, or put the file into a mirror folder (CISFLOW_MIRROR)."
+                    f"{wanted.url}: given up after {RETRIES} tries without progress: {error}. What came so far is "
+                    "kept; run again to go on, or put the file into a mirror folder (CISFLOW_MIRROR)."
                 ) from error
             seconds = 2.0 ** max(failures, 1)
             log.warning("%s: %s; trying again in %.0f s", wanted.url, error, seconds)

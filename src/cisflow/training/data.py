@@ -127,7 +127,9 @@ class DataInfo:
     kind: str
 
 
-def load(path: str | Path, splits: list[str], device: torch.device | str, resident: bool) -> tuple[DataInfo, list[Rows]]:
+def load(
+    path: str | Path, splits: list[str], device: torch.device | str, resident: bool
+) -> tuple[DataInfo, list[Rows]]:
     """Open splits of a data set (contract 'dataset/1').
 
     Parameters

@@ -8,7 +8,7 @@ the same bytes as one that was not.
 
 import ctypes
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 EVALUATION_BATCH = 1000
 
 
-class Interrupted(Exception):  # noqa: N818 - it is no error
+class Interrupted(Exception):
     """The training was asked to stop; its state is saved, and the same call goes on from it."""
 
 

@@ -46,8 +46,8 @@ def wandb(folder: Path, name: str, settings: Mapping[str, Any]) -> OnEpoch:
 
 def _missing(library: str) -> CisflowError:
     return CisflowError(
-        f"training.loggers: '{library}' is not installed. Install it (pip install 'cisflow[loggers]') or take it out of "
-        "the list; history.tsv is written in any case."
+        f"training.loggers: '{library}' is not installed. Install it (pip install 'cisflow[loggers]') or take it out "
+        "of the list; history.tsv is written in any case."
     )
 
 

@@ -48,6 +48,8 @@ def check_labels(kind: str, y: Tensor, split: str) -> None:
         A binary split has one class only, or a real-valued one no variance.
     """
     if kind == "binary" and y.amin() == y.amax():
-        raise CisflowError(f"the split '{split}' has only labels {y.amin().item():g}: AUROC and AUPR are undefined on it.")
+        raise CisflowError(
+            f"the split '{split}' has only labels {y.amin().item():g}: AUROC and AUPR are undefined on it."
+        )
     if kind == "real" and y.var() == 0:
         raise CisflowError(f"the labels of the split '{split}' are all equal: a correlation is undefined on it.")

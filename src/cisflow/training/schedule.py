@@ -29,7 +29,7 @@ class Best:
 
 
 class Schedule:
-    """The state of one trial's training: best epoch, learning-rate plateau, early stop; as Keras' callbacks define them.
+    """The state of one trial: best epoch, learning-rate plateau, early stop; as Keras' callbacks define them.
 
     Parameters
     ----------

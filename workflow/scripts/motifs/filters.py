@@ -29,7 +29,11 @@ def main() -> None:
     args = flags.parse_args()
     torch.set_num_threads(args.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    x, settings, rows = read_sets(args.dataset, [args.split]).splits[args.split]["x"], FilterSettings(**args.settings), []
+    x, settings, rows = (
+        read_sets(args.dataset, [args.split]).splits[args.split]["x"],
+        FilterSettings(**args.settings),
+        [],
+    )
     for folder in args.runs:
         found = list(filters_of_run(args.task, folder, x, settings, args.motifs, device))
         lacking = [row for row in found if row["status"] != "ok"]

@@ -1,7 +1,7 @@
 """Train all trials of one run: one model of a task's grid.
 
-An unfinished training keeps its state in --work, a folder that the workflow does not own: after a kill, the same command
-goes on from there, and its weights are the same bytes as without the kill.
+An unfinished training keeps its state in --work, a folder that the workflow does not own: after a kill, the same
+command goes on from there, and its weights are the same bytes as without the kill.
 """
 
 import hashlib
@@ -37,7 +37,9 @@ def flags():
     flags.add_argument("--device", required=True, choices=("gpu", "cpu", "any"))
     flags.add_argument("--precision", required=True, help="32-true, bf16-mixed or auto")
     flags.add_argument("--data", required=True, choices=("memory", "stream"))
-    flags.add_argument("--replicates", type=int, nargs="?", help="trials trained together; default: all on a GPU, one on a CPU")
+    flags.add_argument(
+        "--replicates", type=int, nargs="?", help="trials trained together; default: all on a GPU, one on a CPU"
+    )
     flags.add_argument("--loggers", nargs="*", default=[], choices=sorted(LOGGERS))
     flags.add_argument("--threads", type=int, default=1)
     flags.add_argument("--work", required=True, type=Path, help="folder of unfinished trainings")
