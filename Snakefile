@@ -23,8 +23,7 @@ configfile: "config/config.yaml"
 
 # Scripts find the package in this checkout whatever environment runs them.
 os.environ["PYTHONPATH"] = os.pathsep.join(
-    [os.path.join(workflow.basedir, "src")]
-    + [path for path in [os.environ.get("PYTHONPATH")] if path]
+    [os.path.join(workflow.basedir, "src")] + [path for path in [os.environ.get("PYTHONPATH")] if path]
 )
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 

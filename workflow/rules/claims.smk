@@ -20,15 +20,15 @@ rule check_claims:
         "<benchmarks>/claims/check.tsv"
     conda:
         "../envs/base.yaml"
-    params:
-        claims=as_json({name: claim.model_dump() for name, claim in project.claims.items()}),
-        results=project.settings.results,
-        command=project.settings.command,
-        code=code("claims/check.py"),
+    threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(10),
-    threads: 1
+    params:
+        claims=as_json({name: claim.model_dump() for name, claim in project.claims.items()}),
+        results=project.settings.results,
+        command=f"{project.settings.command} {project.settings.results}/reproduction.md",
+        code=code("claims/check.py"),
     shell:
         r"""
         exec &> >(tee -i {log:q})

@@ -14,13 +14,13 @@ rule make_dataset:
         "<benchmarks>/datasets/{task}.tsv"
     conda:
         "../envs/base.yaml"
-    params:
-        dataset=lambda wildcards: as_json(task_of(wildcards).dataset.model_dump()),
-        code=code("datasets/make.py"),
+    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),
-    threads: 1
+    params:
+        dataset=lambda wildcards: as_json(task_of(wildcards).dataset.model_dump()),
+        code=code("datasets/make.py"),
     shell:
         r"""
         exec &> >(tee -i {log:q})

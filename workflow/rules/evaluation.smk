@@ -16,15 +16,15 @@ rule evaluate:
         "<benchmarks>/evaluation/{task}.tsv"
     conda:
         "../envs/torch.yaml"
-    params:
-        splits=lambda wildcards: task_of(wildcards).evaluation.splits,
-        baselines=lambda wildcards: task_of(wildcards).evaluation.baselines,
-        code=code("evaluation/evaluate.py"),
+    threads: 2
     resources:
         mem_mb=growing(4000),
         runtime=growing(120),
         gpu=gpus,
-    threads: 2
+    params:
+        splits=lambda wildcards: task_of(wildcards).evaluation.splits,
+        baselines=lambda wildcards: task_of(wildcards).evaluation.baselines,
+        code=code("evaluation/evaluate.py"),
     shell:
         r"""
         exec &> >(tee -i {log:q})

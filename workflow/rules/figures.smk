@@ -65,16 +65,16 @@ rule draw_figure:
         "<benchmarks>/figures/{figure}.tsv"
     conda:
         "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         tables=lambda wildcards, input: as_json(dict(input.items())),
         settings=lambda wildcards: as_json(project.figure(wildcards.figure).settings),
         title=lambda wildcards: project.figure(wildcards.figure).title,
         notebook=lambda wildcards: f"{NOTEBOOKS}/{wildcards.figure}.ipynb",
         code=lambda wildcards: notebook_code(wildcards.figure),
-    resources:
-        mem_mb=growing(3000),
-        runtime=growing(30),
-    threads: 1
     shell:
         r"""
         exec &> >(tee -i {log[0]:q})
@@ -107,19 +107,19 @@ rule draw_task:
         notebook="<logs>/figures/{task}/{plot}.ipynb",
     benchmark:
         "<benchmarks>/figures/{task}/{plot}.tsv"
-    conda:
-        "../envs/figures.yaml"
     wildcard_constraints:
         plot="|".join(PLOTS),
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         tables=lambda wildcards, input: as_json(dict(input.items())),
         settings=as_json({"runs": 4}),
         notebook=lambda wildcards: f"{NOTEBOOKS}/task_{wildcards.plot}.ipynb",
         code=lambda wildcards: notebook_code(f"task_{wildcards.plot}"),
-    resources:
-        mem_mb=growing(3000),
-        runtime=growing(30),
-    threads: 1
     shell:
         r"""
         exec &> >(tee -i {log[0]:q})
@@ -141,7 +141,9 @@ rule task_report:
         quality="<results>/tasks/{task}/dataset.quality.tsv",
         metrics="<results>/tasks/{task}/metrics.tsv",
         matches=lambda wildcards: (
-            f"{project.settings.results}/tasks/{wildcards.task}/motifs/matches.tsv" if task_of(wildcards).filters else []
+            f"{project.settings.results}/tasks/{wildcards.task}/motifs/matches.tsv"
+            if task_of(wildcards).filters
+            else []
         ),
     output:
         report(
@@ -157,14 +159,14 @@ rule task_report:
         "<benchmarks>/figures/{task}/report.tsv"
     conda:
         "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         title=lambda wildcards: task_of(wildcards).title or wildcards.task,
         settings=lambda wildcards: as_json(task_of(wildcards).model_dump()),
         code=code("figures/report.py"),
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
-    threads: 1
     shell:
         r"""
         exec &> >(tee -i {log:q})

@@ -19,15 +19,15 @@ rule filters:
         "<benchmarks>/motifs/{task}/filters.tsv"
     conda:
         "../envs/torch.yaml"
-    params:
-        split=lambda wildcards: task_of(wildcards).filters.split,
-        settings=filter_settings,
-        code=code("motifs/filters.py"),
+    threads: 2
     resources:
         mem_mb=growing(4000),
         runtime=growing(120),
         gpu=gpus,
-    threads: 2
+    params:
+        split=lambda wildcards: task_of(wildcards).filters.split,
+        settings=filter_settings,
+        code=code("motifs/filters.py"),
     shell:
         r"""
         exec &> >(tee -i {log:q})
@@ -59,15 +59,15 @@ rule tomtom:
         "<benchmarks>/motifs/{task}/tomtom.tsv"
     conda:
         "../envs/motifs.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         exclude=lambda wildcards: task_of(wildcards).tomtom.exclude,
         engine=lambda wildcards: task_of(wildcards).tomtom.engine,
         e_value=lambda wildcards: task_of(wildcards).tomtom.e_value,
         code=code("motifs/tomtom.py"),
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
-    threads: 2
     shell:
         r"""
         exec &> >(tee -i {log:q})
@@ -98,13 +98,13 @@ rule matches:
         "<benchmarks>/motifs/{task}/matches.tsv"
     conda:
         "../envs/motifs.yaml"
-    params:
-        ground_truth=lambda wildcards: as_json(task_of(wildcards).ground_truth),
-        code=code("motifs/matches.py"),
+    threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(10),
-    threads: 1
+    params:
+        ground_truth=lambda wildcards: as_json(task_of(wildcards).ground_truth),
+        code=code("motifs/matches.py"),
     shell:
         r"""
         exec &> >(tee -i {log:q})

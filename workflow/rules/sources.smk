@@ -15,18 +15,18 @@ rule fetch_source:
         "<logs>/sources/{source}/{file}.log",
     benchmark:
         "<benchmarks>/sources/{source}/{file}.tsv"
-    conda:
-        "../envs/base.yaml"
     wildcard_constraints:
         source="|".join(name for name, source in project.sources.items() if source.files) or "none",
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=growing(720),
     params:
         file=declaration,
         mirror=project.settings.mirror,
         code=code("sources/fetch.py"),
-    resources:
-        mem_mb=1000,
-        runtime=growing(720),
-    threads: 1
     shell:
         r"""
         exec &> >(tee -i {log:q})
@@ -47,17 +47,17 @@ rule export_jaspar:
         "<logs>/sources/{source}.log",
     benchmark:
         "<benchmarks>/sources/{source}.tsv"
-    conda:
-        "../envs/base.yaml"
     wildcard_constraints:
         source="|".join(name for name, source in project.sources.items() if source.jaspar) or "none",
-    params:
-        jaspar=lambda wildcards: project.sources[wildcards.source].jaspar,
-        code=code("sources/jaspar.py"),
+    conda:
+        "../envs/base.yaml"
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    threads: 1
+    params:
+        jaspar=lambda wildcards: project.sources[wildcards.source].jaspar,
+        code=code("sources/jaspar.py"),
     shell:
         r"""
         exec &> >(tee -i {log:q})

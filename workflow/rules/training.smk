@@ -16,6 +16,11 @@ rule train:
         "<benchmarks>/training/{task}/{run}.tsv"
     conda:
         "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(240),
+        gpu=gpus,
     params:
         model=lambda wildcards: as_json(task_of(wildcards).runs()[wildcards.run]),
         training=lambda wildcards: as_json(task_of(wildcards).training_settings()),
@@ -28,11 +33,6 @@ rule train:
         # Not an output: Snakemake deletes the outputs of a failed job, and this is what it goes on from.
         work=subpath(output[0], ancestor=2),
         code=code("training/train.py"),
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(240),
-        gpu=gpus,
-    threads: 1
     shell:
         r"""
         exec &> >(tee -i {log:q})

@@ -16,6 +16,13 @@ from cisflow.config.yaml import Section, load, merge, place
 from cisflow.errors import CisflowError
 
 
+class Estimates(Strict):
+    """Speeds that `cisflow explain` computes times from: multiplications of training a second, as measured."""
+
+    cpu: float | None = Field(None, gt=0, description="One core.")
+    gpu: float | None = Field(None, gt=0, description="One GPU, all trials of a run together.")
+
+
 class Settings(Strict):
     """The content of config/config.yaml: where things are, and at which scale."""
 
@@ -26,7 +33,8 @@ class Settings(Strict):
     sources: str = "config/sources.yaml"
     figures: str = "config/figures.yaml"
     claims: str = "config/claims.yaml"
-    command: str = Field(description="The command that makes these results, as documentation gives it.")
+    estimates: Estimates = Estimates()
+    command: str = Field(description="What makes results at this scale, when the name of a result follows it.")
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,8 @@ def _section(mapping: Mapping[str, Any]) -> Section:
     # What Snakemake hands over has been merged from files and the command line, so it has no lines of its own.
     section = Section()
     for key, value in mapping.items():
-        section[key], section.lines[key] = value, "config"
+        section[key] = _section(value) if isinstance(value, Mapping) else value
+        section.lines[key] = "config"
     return section
 
 

@@ -135,3 +135,8 @@ def parse_meme(text: str, names: dict[str, str]) -> list[dict[str, Any]]:
 def _sorted(rows: list[dict[str, Any]], queries: Sequence[Motif]) -> list[dict[str, Any]]:
     rank = {query.id: number for number, query in enumerate(queries)}
     return sorted(rows, key=lambda row: (rank[row["query"]], row["p_value"], row["target"]))
+
+
+if __name__ == "__main__":
+    # numba compiles memelite on its first call and keeps the result for later processes.
+    tomtom([Motif("a", "a", np.eye(4))], [Motif(str(n), "", np.roll(np.eye(4), n, 1)) for n in range(30)], 1.0)

@@ -1,0 +1,133 @@
+"""`cisflow explain`: a task as it is understood, and what it will cost."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+from rich.console import Console
+from rich.table import Table
+
+from cisflow.config.project import Project
+from cisflow.config.tasks import Task
+from cisflow.config.yaml import Section, place
+from cisflow.models.cost import cost
+
+# A training step computes the forward pass, and the gradients of weights and of activations.
+PASSES = 3
+DRAWN = 4  # standard figures
+
+
+@dataclass(frozen=True)
+class Size:
+    """Rows of the training split and of all splits, length in bases, targets; None where they are not known yet."""
+
+    train: int
+    rows: int
+    length: int
+    targets: int
+
+
+def explain_task(project: Project, name: str, out: Console) -> None:
+    """Print a task: settings with their origin, runs, jobs, time and disk.
+
+    Raises
+    ------
+    CisflowError
+        There is no such task.
+    """
+    task = project.task(name)
+    out.print(f"[bold]{name}[/]: {task.title}")
+    out.print(_settings(task, name, project.documents["tasks"]))
+    size = _size(project, task)
+    out.print(_runs(task, size))
+    for line in _costs(project, task, size):
+        out.print(line)
+    out.print(f"\n{project.settings.command} {project.settings.results}/tasks/{name}/report.html", soft_wrap=True)
+
+
+def _settings(task: Task, name: str, document: Section) -> Table:
+    table = Table("setting", "value", "from", title="Settings", title_justify="left", box=None, pad_edge=False)
+    for column in table.columns:
+        column.overflow = "fold"
+    resolved = {("training", key): value for key, value in task.training_settings().items()}
+    for path, value in _leaves(task.model_dump()):
+        if value is None and path in resolved:
+            table.add_row(".".join(path), _text(resolved[path]), f"default for {task.target_kind} labels")
+        else:
+            table.add_row(".".join(path), _text(value), _origin(document, ("tasks", name, *path)))
+    return table
+
+
+def _leaves(value: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, inner in value.items():
+        if isinstance(inner, dict) and inner:
+            yield from _leaves(inner, (*path, str(key)))
+        else:
+            yield (*path, str(key)), inner
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value in (None, {}, "") else str(value)
+
+
+def _origin(document: Section, path: tuple[str, ...]) -> str:
+    """Return the file and line of a setting; 'default' if no file gives it."""
+    here: Any = document
+    for key in path:
+        if not isinstance(here, dict) or key not in here:
+            return "default"
+        here = here[key]
+    return place(document, path)
+
+
+def _size(project: Project, task: Task) -> Size | None:
+    dataset = task.dataset
+    if dataset.kind != "hdf5":
+        targets = len(getattr(dataset, "classes", ())) or 1
+        return Size(round(dataset.split[0] * dataset.sequences), dataset.sequences, dataset.length, targets)
+    path = project.root / project.dataset_inputs(task)[0]
+    if not path.exists():
+        return None
+    with h5py.File(path, "r") as h5:
+        shapes = {split: h5[dataset.keys.x.format(split=split)].shape for split in ("train", "valid", "test")}
+        targets = h5[dataset.keys.y.format(split="train")].shape
+    rows = {split: shape[0] * (2 if split in dataset.reverse_complement else 1) for split, shape in shapes.items()}
+    return Size(rows["train"], sum(rows.values()), max(shapes["train"][1:]), targets[1] if len(targets) > 1 else 1)
+
+
+def _runs(task: Task, size: Size | None) -> Table:
+    table = Table("run", "parameters", "multiplications a sequence", title="\nRuns", title_justify="left", box=None)
+    table.columns[1].justify = table.columns[2].justify = "right"
+    for name, spec in task.runs().items():
+        numbers = ("?", "?") if size is None else (f"{n:,}" for n in cost(spec, size.length, size.targets))
+        table.add_row(name, *numbers)
+    return table
+
+
+def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
+    runs = task.runs()
+    filters = 3 if task.filters else 0  # filters, tomtom, matches
+    figures = DRAWN if task.filters else DRAWN - 2
+    jobs = 1 + len(runs) + 1 + filters + figures + 1
+    yield f"\n[bold]jobs[/]      {jobs}: {len(runs)} trainings of {task.trials} trials, {jobs - len(runs)} others"
+    if size is None:
+        yield "[bold]time[/]      not known before the data is here"
+        return
+    costs = [cost(spec, size.length, size.targets) for spec in runs.values()]
+    work = PASSES * size.train * task.training.epochs * task.trials * sum(macs for _, macs in costs)
+    yield from _times(project, work)
+    weights = 2 * 4 * task.trials * sum(parameters for parameters, _ in costs)
+    predictions = 4 * 2 * size.targets * task.trials * len(runs) * size.rows
+    data = size.rows * (size.length * (1 if task.dataset.kind == "hdf5" else 2) + 4 * size.targets)
+    yield f"[bold]disk[/]      about {(weights + predictions + data) / 1e6:,.0f} MB"
+
+
+def _times(project: Project, work: float) -> Iterator[str]:
+    for device, rate in project.settings.estimates:
+        if rate is None:
+            yield f"[bold]time[/]      {device.upper()}: not measured yet"
+        else:
+            yield f"[bold]time[/]      {device.upper()}: at most {work / rate / 3600:,.1f} hours of one core (all epochs run)"

@@ -1,0 +1,49 @@
+"""`cisflow figures`: what can be drawn, and what each figure needs."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from cisflow.config.figures import Figure
+from cisflow.config.project import Project
+from cisflow.config.tasks import Task
+
+
+def list_figures(project: Project, out: Console) -> None:
+    """Print a row for each figure: its state, its tasks, and the command that draws it."""
+    table = Table("figure", "title", "state", "made from", box=None, pad_edge=False)
+    for name, figure in project.figures.items():
+        tasks = _tasks(figure.tables)
+        optional = [task for task in _tasks(figure.optional) if task not in tasks]
+        made_from = ", ".join(tasks) + (f" (and {', '.join(optional)}, if it has been run)" if optional else "")
+        table.add_row(name, figure.title, state(project, name, figure), made_from)
+    out.print(table)
+    out.print(f"\n{project.settings.command} {project.settings.results}/figures/<figure>.pdf", soft_wrap=True)
+
+
+def state(project: Project, name: str, figure: Figure) -> str:
+    """Return 'drawn', 'can be drawn here', or what has to be fetched first and where it is."""
+    if Path(project.root, project.settings.results, "figures", f"{name}.pdf").exists():
+        return "drawn"
+    needed = [text for task in _tasks(figure.tables) for text in missing_data(project, project.task(task))]
+    return f"needs data: {'; '.join(dict.fromkeys(needed))}" if needed else "can be drawn here"
+
+
+def missing_data(project: Project, task: Task) -> Iterator[str]:
+    """Yield for each file of a task's sources that is neither here nor in a mirror: its name, size and address."""
+    mirrors = [*project.settings.mirror, *filter(None, os.environ.get("CISFLOW_MIRROR", "").split(os.pathsep))]
+    for path in map(Path, [*project.dataset_inputs(task), project.motif_database(task)]):
+        source = project.sources.get(path.parent.name)
+        file = source.files.get(path.name) if source else None
+        if file is None or (project.root / path).exists():
+            continue  # exported from a package, the user's own, or fetched already
+        if not any(next(Path(mirror).rglob(path.name), None) for mirror in mirrors):
+            size = f"{file.size / 1e6:,.1f} MB" if file.size else "size not known"
+            yield f"{path.name} ({size}) from {file.url or source.homepage}"
+
+
+def _tasks(tables: dict[str, str]) -> list[str]:
+    return list(dict.fromkeys(path.split("/")[0] for path in tables.values()))
