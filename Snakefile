@@ -21,18 +21,16 @@ min_version("9.16")
 configfile: "config/config.yaml"
 
 
-# Scripts find the package in this checkout whatever environment runs them.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [os.path.join(workflow.basedir, "src")] + [path for path in [os.environ.get("PYTHONPATH")] if path]
-)
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
 from cisflow.config.preflight import check_files
 from cisflow.config.project import load_project
 from cisflow.errors import CisflowError
 from cisflow.provenance import code_hash
+from cisflow.script import share_package
 from snakemake.exceptions import WorkflowError
 
+share_package()
 try:
     project = load_project(config)
     # Only the process that schedules looks at files; a job of it has no time to lose.

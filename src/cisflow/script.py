@@ -3,10 +3,12 @@
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from cisflow.errors import CisflowError
@@ -14,6 +16,12 @@ from cisflow.io import disk_is_full
 
 # 75 is EX_TEMPFAIL: the same command, run again, goes on.
 TRY_AGAIN = 75
+
+
+def share_package() -> None:
+    """Let child processes import this very package, whatever environment runs them (PYTHONPATH)."""
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

@@ -115,9 +115,13 @@ def test_both_engines_agree(queries, database):
     ours = {(r["query"], r["target"]): r for r in tomtom(queries, database, 0.1)}
     theirs = {(r["query"], r["target"]): r for r in tomtom(queries, database, 0.1, "meme")}
     shared = ours.keys() & theirs.keys()
-    # memelite merges similar target columns; on JASPAR motifs 381 of 384 hits were the same.
-    assert len(shared) >= 0.95 * len(ours.keys() | theirs.keys())
+    # Hits that only one engine has are at the edge of the threshold; the engines bin their scores differently.
+    assert all(0.08 < (ours | theirs)[key]["e_value"] <= 0.1 for key in ours.keys() ^ theirs.keys())
+    differences = [abs(np.log10(ours[key]["p_value"] / theirs[key]["p_value"])) for key in shared]
+    assert np.median(differences) < 0.02
+    assert max(differences) < 0.5
     for key in shared:
-        assert np.log10(ours[key]["p_value"]) == pytest.approx(np.log10(theirs[key]["p_value"]), abs=1)
         for column in ("offset", "overlap", "orientation"):
             assert ours[key][column] == theirs[key][column]
+        # Storey's estimate lowers the MEME Suite's q-values by a tenth or so.
+        assert 0.8 < theirs[key]["q_value"] / ours[key]["q_value"] < 1.1

@@ -1,13 +1,6 @@
 # Published numbers against ours.
 
 
-def claimed_tables(wildcards):
-    tasks = {claim.task for claim in project.claims.values()}
-    tables = [f"{project.settings.results}/tasks/{task}/metrics.tsv" for task in sorted(tasks)]
-    filters = [task for task in sorted(tasks) if project.task(task).filters]
-    return tables + [f"{project.settings.results}/tasks/{task}/motifs/matches.tsv" for task in filters]
-
-
 rule check_claims:
     input:
         claimed_tables,
@@ -26,7 +19,7 @@ rule check_claims:
         runtime=growing(10),
     params:
         claims=as_json({name: claim.model_dump() for name, claim in project.claims.items()}),
-        results=project.settings.results,
+        results=lambda wildcards, output: os.path.dirname(output.table),
         command=f"{project.settings.command} {project.settings.results}/reproduction.md",
         code=code("claims/check.py"),
     shell:

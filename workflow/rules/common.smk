@@ -1,8 +1,17 @@
-# What the rule files share: look-ups in the configuration, and how resources grow when a job is tried again.
+# What the rules ask of the configuration (`project`, from the Snakefile).
 
 import json
 
 SCRIPTS = "workflow/scripts"
+NOTEBOOKS = "workflow/notebooks"
+
+# The standard figures of every task, and the tables they read.
+PLOTS = {
+    "performance": {"metrics": "metrics.tsv"},
+    "training": {"history": "history.tsv"},
+    "filters": {"labels": "motifs/labels.tsv", "motifs": "motifs/meme"},
+    "matches": {"matches": "motifs/matches.tsv"},
+}
 
 
 def task_of(wildcards):
@@ -27,3 +36,48 @@ def runs_of(wildcards):
 def growing(amount):
     """Return a resource that doubles with each attempt."""
     return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
+
+
+def declaration(wildcards):
+    source = project.sources[wildcards.source]
+    file = source.files[wildcards.file]
+    known = file.model_dump(exclude_none=True)
+    return as_json(known | ({"manual": source.manual} if source.manual else {}))
+
+
+def gpus(wildcards):
+    return int(task_of(wildcards).training.device == "gpu")
+
+
+def filter_settings(wildcards):
+    return as_json(task_of(wildcards).filters.model_dump(exclude={"split"}))
+
+
+def notebook_code(name):
+    return code_hash(f"{workflow.basedir}/{SCRIPTS}/figures/draw.py", f"{workflow.basedir}/{NOTEBOOKS}/{name}.ipynb")
+
+
+def below_tasks(tables):
+    return {name: f"{project.settings.results}/tasks/{path}" for name, path in tables.items()}
+
+
+def figure_tables(wildcards):
+    """Return the tables of a figure: those it needs, and the optional ones that exist."""
+    figure = project.figure(wildcards.figure)
+    optional = {name: path for name, path in below_tasks(figure.optional).items() if os.path.exists(path)}
+    return below_tasks(figure.tables) | optional
+
+
+def plot_tables(wildcards):
+    return below_tasks({name: f"{wildcards.task}/{path}" for name, path in PLOTS[wildcards.plot].items()})
+
+
+def plots_of(task):
+    return [plot for plot in PLOTS if task.filters or plot in ("performance", "training")]
+
+
+def claimed_tables(wildcards):
+    tasks = {claim.task for claim in project.claims.values()}
+    tables = [f"{project.settings.results}/tasks/{task}/metrics.tsv" for task in sorted(tasks)]
+    filters = [task for task in sorted(tasks) if project.task(task).filters]
+    return tables + [f"{project.settings.results}/tasks/{task}/motifs/matches.tsv" for task in filters]

@@ -1,39 +1,5 @@
 # Figures: one notebook each, which reads tables and saves PDF, PNG and the plotted numbers.
 
-NOTEBOOKS = "workflow/notebooks"
-
-
-def notebook_code(name):
-    return code_hash(f"{workflow.basedir}/{SCRIPTS}/figures/draw.py", f"{workflow.basedir}/{NOTEBOOKS}/{name}.ipynb")
-
-
-def below_tasks(tables):
-    return {name: f"{project.settings.results}/tasks/{path}" for name, path in tables.items()}
-
-
-def figure_tables(wildcards):
-    """Return the tables of a figure: those it needs, and the optional ones that exist."""
-    figure = project.figure(wildcards.figure)
-    optional = {name: path for name, path in below_tasks(figure.optional).items() if os.path.exists(path)}
-    return below_tasks(figure.tables) | optional
-
-
-def plot_tables(wildcards):
-    return below_tasks({name: f"{wildcards.task}/{path}" for name, path in PLOTS[wildcards.plot].items()})
-
-
-# The standard figures of every task, and the tables they read.
-PLOTS = {
-    "performance": {"metrics": "metrics.tsv"},
-    "training": {"history": "history.tsv"},
-    "filters": {"labels": "motifs/labels.tsv", "motifs": "motifs/meme"},
-    "matches": {"matches": "motifs/matches.tsv"},
-}
-
-
-def plots_of(task):
-    return [plot for plot in PLOTS if task.filters or plot in ("performance", "training")]
-
 
 rule figures:
     input:

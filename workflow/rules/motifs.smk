@@ -1,10 +1,6 @@
 # First-layer filters as motifs, their hits in a database of known motifs, and how many match.
 
 
-def filter_settings(wildcards):
-    return as_json(task_of(wildcards).filters.model_dump(exclude={"split"}))
-
-
 rule filters:
     input:
         dataset="<results>/tasks/{task}/dataset.h5",

@@ -1,13 +1,6 @@
 # Every external file, as config/sources.yaml declares it: fetched and checked, or exported from a package.
 
 
-def declaration(wildcards):
-    source = project.sources[wildcards.source]
-    file = source.files[wildcards.file]
-    known = file.model_dump(exclude_none=True)
-    return as_json(known | ({"manual": source.manual} if source.manual else {}))
-
-
 rule fetch_source:
     output:
         "<resources>/{source}/{file}",

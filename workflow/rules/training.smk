@@ -1,10 +1,6 @@
 # One job trains all trials of one run (one point of a task's model grid).
 
 
-def gpus(wildcards):
-    return int(task_of(wildcards).training.device == "gpu")
-
-
 rule train:
     input:
         dataset="<results>/tasks/{task}/dataset.h5",

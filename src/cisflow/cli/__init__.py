@@ -20,7 +20,9 @@ app = typer.Typer(
 
 Config = Annotated[
     Path,
-    typer.Option("--config", help="Configuration, which sets the scale: config/demo/config.yaml for the demo.", metavar="FILE"),
+    typer.Option(
+        "--config", help="Configuration, which sets the scale: config/demo/config.yaml for the demo.", metavar="FILE"
+    ),
 ]
 CONFIG = Path("config/config.yaml")
 out = Console(highlight=False)
@@ -43,7 +45,9 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -52,7 +56,9 @@ def _options(
 def predict(
     checkpoints: Annotated[
         list[Path],
-        typer.Argument(help="Checkpoint folders, as results/tasks/task1/runs/cnn-2_relu/trial-0.", metavar="CHECKPOINT..."),
+        typer.Argument(
+            help="Checkpoint folders, as results/tasks/task1/runs/cnn-2_relu/trial-0.", metavar="CHECKPOINT..."
+        ),
     ],
     fasta: Annotated[Path, typer.Option(help="Sequences, all of the length that the model takes; plain or gzipped.")],
     output: Annotated[Path, typer.Option("--out", help="Table to write: .tsv, or .parquet.")],

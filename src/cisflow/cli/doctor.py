@@ -77,9 +77,13 @@ def _configuration(config: Path) -> Iterator[Finding]:
         project = load_project(config)
         check_files(project)
     except CisflowError as error:
-        yield Finding("problem", str(error), f"correct the lines above and run 'cisflow doctor --config {config}' again")
+        yield Finding(
+            "problem", str(error), f"correct the lines above and run 'cisflow doctor --config {config}' again"
+        )
         return
-    yield Finding("ok", f"{config}: {len(project.tasks)} tasks, {len(project.sources)} sources, {len(project.figures)} figures")
+    yield Finding(
+        "ok", f"{config}: {len(project.tasks)} tasks, {len(project.sources)} sources, {len(project.figures)} figures"
+    )
     yield from _disk(Path(project.settings.results))
     yield from _gpu([name for name, task in project.tasks.items() if task.training.device == "gpu"])
     yield from _mirrors(project.settings.mirror)
@@ -89,7 +93,9 @@ def _disk(results: Path) -> Iterator[Finding]:
     there = next(folder for folder in (results, *results.absolute().parents) if folder.exists())
     free = shutil.disk_usage(there).free
     level = "ok" if free >= FREE_DISK else "problem"
-    mend = "" if level == "ok" else "free some space, or set 'results:' in config/config.yaml to a folder on another disk"
+    mend = (
+        "" if level == "ok" else "free some space, or set 'results:' in config/config.yaml to a folder on another disk"
+    )
     yield Finding(level, f"{free / 1e9:,.0f} GB free for {results}", mend)
 
 
@@ -113,14 +119,22 @@ def _mirrors(configured: list[str]) -> Iterator[Finding]:
         if Path(folder).is_dir():
             yield Finding("ok", f"mirror {folder}")
         else:
-            yield Finding("problem", f"mirror {folder} is not a folder", "correct CISFLOW_MIRROR or 'mirror:' in the configuration")
+            yield Finding(
+                "problem",
+                f"mirror {folder} is not a folder",
+                "correct CISFLOW_MIRROR or 'mirror:' in the configuration",
+            )
 
 
 def _kernel(_: Path) -> Iterator[Finding]:
     try:
         KernelSpecManager().get_kernel_spec("python3")
     except NoSuchKernel:
-        yield Finding("problem", "no Jupyter kernel 'python3', which draws the figures", "python -m ipykernel install --sys-prefix")
+        yield Finding(
+            "problem",
+            "no Jupyter kernel 'python3', which draws the figures",
+            "python -m ipykernel install --sys-prefix",
+        )
     else:
         yield Finding("ok", "Jupyter kernel python3")
 
@@ -129,7 +143,10 @@ def _tools(_: Path) -> Iterator[Finding]:
     tools = {
         "snakemake": ("problem", "activate the environment: source .venv/bin/activate"),
         "dot": ("note", "Graphviz draws --dag and --rulegraph: apt-get install graphviz, or conda install graphviz"),
-        "tomtom": ("note", "only for 'tomtom: {engine: meme}' (conda install -c bioconda meme; non-commercial use only)"),
+        "tomtom": (
+            "note",
+            "only for 'tomtom: {engine: meme}' (conda install -c bioconda meme; non-commercial use only)",
+        ),
     }
     for tool, (level, mend) in tools.items():
         found = shutil.which(tool)
@@ -145,7 +162,9 @@ def _slurm(_: Path) -> Iterator[Finding]:
         yield Finding("problem", "snakemake's Slurm executor is not installed", "make environment")
     placeholders = sorted(set(PLACEHOLDER.findall(profile.read_text())))
     if placeholders:
-        yield Finding("problem", f"{profile} has placeholders: {', '.join(placeholders)}", "fill in your account and partitions")
+        yield Finding(
+            "problem", f"{profile} has placeholders: {', '.join(placeholders)}", "fill in your account and partitions"
+        )
     else:
         yield Finding("ok", f"{profile} has no placeholders")
 

@@ -31,7 +31,9 @@ def predict_fasta(
     descriptions = {folder: read_description(folder) for folder in checkpoints}
     lengths = {description["length"] for description in descriptions.values()}
     if len(lengths) > 1:
-        raise CisflowError(f"the models take sequences of different lengths ({sorted(lengths)}); predict them one by one.")
+        raise CisflowError(
+            f"the models take sequences of different lengths ({sorted(lengths)}); predict them one by one."
+        )
     names, x = read_fasta(fasta, lengths.pop())
     place = make_fabric(device, "32-true").device
     tables = []

@@ -24,6 +24,8 @@ COLUMNS = (
     "query", "target", "target_name", "p_value", "e_value", "q_value", "offset", "overlap", "orientation", "engine",
 )  # fmt: skip
 ENGINES = ("memelite", "meme", "auto")
+# Queries compared at a time, so that their matrices of all targets stay below 100 MB.
+CHUNK = 2000
 
 
 def tomtom(
@@ -43,9 +45,10 @@ def tomtom(
     Returns
     -------
     list of dict
-        A row for each match, with the keys `COLUMNS`, by query and then by p-value. `q_value` is the Benjamini-Hochberg
-        adjusted p-value over all targets of one query. `offset` is the position of the query's first column relative
-        to the target's first (of its reverse complement, for orientation '-').
+        A row for each match, with the keys `COLUMNS`, by query and then by p-value. `q_value` is adjusted over both
+        strands of all targets of one query (memelite: Benjamini & Hochberg; the MEME Suite: Storey's estimate, which
+        is at most that). `offset` is the column of the target, oriented as `orientation` says, that the query's first
+        column faces; it is negative where the query begins before the target.
 
     Raises
     ------
@@ -71,27 +74,49 @@ def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
+def _with_pseudocount(motif: Motif) -> NDArray[np.float64]:
+    """Return probabilities as the MEME Suite's program takes them: 0.1 pseudocount, 20 sites where none are known."""
+    sites = 20.0 if motif.sites is None else motif.sites
+    return (motif.probabilities * sites + 0.1 * 0.25) / (sites + 0.1)
+
+
 def _by_memelite(queries: Sequence[Motif], targets: Sequence[Motif], e_value: float) -> list[dict[str, Any]]:
-    found = memelite_tomtom([q.probabilities for q in queries], [t.probabilities for t in targets])
-    p, _, offsets, overlaps, strands = found
-    q = benjamini_hochberg(p)
     rows = []
-    for query, target in zip(*np.nonzero(p * len(targets) <= e_value), strict=True):
+    for start in range(0, len(queries), CHUNK):
+        rows += _chunk_by_memelite(queries[start : start + CHUNK], targets, e_value)
+    return _sorted(rows, queries)
+
+
+def _chunk_by_memelite(queries: Sequence[Motif], targets: Sequence[Motif], e_value: float) -> list[dict[str, Any]]:
+    # Both strands of each target are compared here, and not inside memelite, because the q-values are adjusted over
+    # both, and because a palindrome's tie then goes to '+'; both as in the MEME Suite's program.
+    strands = [m for target in targets for m in (target, target.reverse_complement())]
+    found = memelite_tomtom(
+        list(map(_with_pseudocount, queries)), list(map(_with_pseudocount, strands)), n_target_bins=None,
+        reverse_complement=False,
+    )  # fmt: skip
+    p, offsets, overlaps = (found[part].reshape(len(queries), len(targets), 2) for part in (0, 2, 3))
+    p = p * (2 - p)  # the better of two strands
+    q = benjamini_hochberg(p.reshape(len(queries), -1)).reshape(p.shape)
+    best = p.argmin(axis=2)
+    rows = []
+    for query, target in np.argwhere(p.min(axis=2) * len(targets) <= e_value):
+        strand = best[query, target]
         rows.append(
             {
                 "query": queries[query].id,
                 "target": targets[target].id,
                 "target_name": targets[target].name,
-                "p_value": float(p[query, target]),
-                "e_value": float(p[query, target]) * len(targets),
-                "q_value": float(q[query, target]),
-                "offset": int(offsets[query, target]),
-                "overlap": int(overlaps[query, target]),
-                "orientation": "-" if strands[query, target] else "+",
+                "p_value": float(p[query, target, strand]),
+                "e_value": float(p[query, target, strand]) * len(targets),
+                "q_value": float(q[query, target, strand]),
+                "offset": int(offsets[query, target, strand]),
+                "overlap": int(overlaps[query, target, strand]),
+                "orientation": "+-"[strand],
                 "engine": "memelite",
             }
         )
-    return _sorted(rows, queries)
+    return rows
 
 
 def _by_meme(queries: Sequence[Motif], targets: Sequence[Motif], e_value: float) -> list[dict[str, Any]]:
@@ -105,7 +130,17 @@ def _by_meme(queries: Sequence[Motif], targets: Sequence[Motif], e_value: float)
         query_file, target_file = Path(folder, "queries.meme"), Path(folder, "targets.meme")
         write_meme(query_file, queries)
         write_meme(target_file, targets)
-        command = [program, "-text", "-evalue", "-thresh", str(e_value), str(query_file), str(target_file)]
+        command = [
+            program,
+            "-text",
+            "-evalue",
+            "-thresh",
+            str(e_value),
+            "-dist",
+            "ed",
+            str(query_file),
+            str(target_file),
+        ]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         raise CisflowError(f"{program} failed with status {run.returncode}: {run.stderr.strip()[-500:]}")

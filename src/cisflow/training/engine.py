@@ -7,6 +7,7 @@ the same bytes as one that was not.
 """
 
 import ctypes
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
+log = logging.getLogger(__name__)
+
 # Rows a batch when nothing is learned.
 EVALUATION_BATCH = 1000
 
@@ -318,6 +321,7 @@ class Training:
         self.trials = [trial for trial in self.trials if trial.name in values["trials"]]
         self._build(len(self.trials))
         self.epoch, self.step = values["epoch"], values["step"]
+        log.info("%s: going on in epoch %d, step %d", ", ".join(values["trials"]), self.epoch + 1, self.step + 1)
         self.loss_sum = tensors.pop("loss_sum").to(self.fabric.device)
         self.model.load_state_dict(_part(tensors, "model."))
         state = self.optimizer.state_dict()

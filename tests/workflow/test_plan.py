@@ -1,0 +1,95 @@
+"""Dry runs: every target can be planned at every scale, quickly, and mistakes are said before the first job."""
+
+import re
+import time
+
+import pytest
+
+from tests.workflow.conftest import USER_TASK, snakemake, succeed
+
+SCALES = {
+    "results": ("--profile", "profiles/local"),
+    "results/demo": ("--profile", "profiles/demo"),
+    "results/two-core": ("--profile", "profiles/local", "--configfile", "config/two-core/config.yaml"),
+}
+TARGETS = [
+    "figures/fig1.pdf", "reproduction.md", "tasks/task1/report.html", "tasks/task3/report.html",
+    "tasks/task5/report.html", "tasks/task6/metrics.tsv",
+]  # fmt: skip
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Return the number of jobs by rule, from a dry run's table."""
+    table = output[output.index("Job stats:") :]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
+
+
+@pytest.mark.parametrize("results", SCALES)
+def test_every_target_can_be_planned(clone, results):
+    output = succeed(clone, *SCALES[results], "-n", "--", *(f"{results}/{target}" for target in TARGETS))
+    assert jobs(output)["draw_figure"] == 1
+
+
+def test_the_default_target_is_every_figure(clone):
+    assert jobs(succeed(clone, "--profile", "profiles/local", "-n"))["draw_figure"] == 1
+
+
+def test_figure_1_at_paper_scale_is_a_few_dozen_jobs_planned_in_seconds(clone):
+    started = time.monotonic()
+    planned = jobs(succeed(clone, "--profile", "profiles/local", "-n", "results/figures/fig1.pdf"))
+    # The goal is 5 s (benchmarks/workflow.py measures it); a loaded machine gets four times that.
+    assert time.monotonic() - started < 20
+    assert planned["train"] == 3 * 17
+    assert planned["total"] < 70
+
+
+def test_the_graphs_can_be_drawn(clone):
+    for option in ("--dag", "--rulegraph"):
+        output = succeed(clone, "--profile", "profiles/demo", option, "dot", "--", "results/demo/figures/fig1.pdf")
+        assert "digraph snakemake_dag" in output
+        assert "train" in output
+
+
+def test_the_linter_has_nothing_to_say(clone):
+    assert "Congratulations, your workflow is in a good condition!" in succeed(clone, "--lint")
+
+
+def test_a_dry_run_on_a_cluster_plans_the_same_jobs(clone):
+    """The profile is accepted by the installed Slurm plugin; conda is not, since it may not be here."""
+    arguments = ("--profile", "profiles/slurm", "--software-deployment-method", "env-modules", "-n")
+    planned = jobs(succeed(clone, *arguments, "results/figures/fig1.pdf"))
+    assert planned["train"] == 51
+
+
+def test_all_mistakes_in_the_configuration_are_said_before_anything_runs(clone):
+    path = clone / "config/tasks.yaml"
+    path.write_text(
+        path.read_text().replace("activation: [relu, exponential]", "activation: [relu, expp]", 1) + "  bad/name: {}\n"
+    )
+    done = snakemake(clone, "--profile", "profiles/demo", "results/demo/figures/fig1.pdf")
+    assert done.returncode != 0
+    assert re.search(
+        r"config/tasks.yaml:\d+: tasks.task5.model.activation.1: 'expp' is not one of .*mean 'exp'\?", done.stdout
+    )
+    assert re.search(r"config/tasks.yaml:\d+: tasks.bad/name\S*: 'bad/name' cannot be a name", done.stdout)
+    assert "Traceback" not in done.stdout
+    assert not (clone / "results").exists()
+
+
+def test_a_broken_data_file_is_said_before_anything_runs(clone):
+    (clone / "data").mkdir()
+    (clone / "data" / "mine.h5").write_text("<html>not found</html>")
+    with (clone / "config/tasks.yaml").open("a") as file:
+        file.write(USER_TASK)
+    done = snakemake(clone, "--profile", "profiles/demo", "results/demo/figures/fig1.pdf")
+    assert "tasks.mine.dataset: data/mine.h5: it is an HTML or XML page, not an HDF5 file" in done.stdout
+    assert not (clone / "results").exists()
+
+
+def test_a_missing_data_file_stops_only_what_needs_it(clone):
+    with (clone / "config/tasks.yaml").open("a") as file:
+        file.write(USER_TASK)
+    done = snakemake(clone, "--profile", "profiles/local", "-n", "results/tasks/mine/report.html")
+    assert "MissingInputException" in done.stdout
+    assert "data/mine.h5" in done.stdout
+    succeed(clone, "--profile", "profiles/demo", "-n", "results/demo/figures/fig1.pdf")

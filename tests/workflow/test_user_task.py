@@ -1,0 +1,139 @@
+"""A user adds a task to config/tasks.yaml, with their own HDF5 file, and gets every standard output."""
+
+import json
+
+import polars as pl
+import pytest
+
+from cisflow.cli.predict import predict_fasta
+from cisflow.pwm import read_meme
+from cisflow.tables import read_tsv
+from tests.workflow.conftest import USER_TASK, succeed, write_user_data
+
+TARGET = "results/tasks/mine/report.html"
+LOCAL = ("--profile", "profiles/local", "--cores", "2")
+
+
+@pytest.fixture(scope="module")
+def done(root, tmp_path_factory):
+    """A finished run of the user's task."""
+    from tests.workflow.conftest import copy_of_repository
+
+    clone = copy_of_repository(root, tmp_path_factory.mktemp("user") / "clone")
+    write_user_data(clone / "data" / "mine.h5")
+    with (clone / "config/tasks.yaml").open("a") as file:
+        file.write(USER_TASK)
+    succeed(clone, *LOCAL, TARGET)
+    return clone
+
+
+def test_every_standard_output_is_there(done):
+    task = done / "results/tasks/mine"
+    for run in ("cnn-50_relu", "cnn-50_exponential"):
+        for trial in ("trial-0", "trial-1"):
+            files = {path.name for path in (task / "runs" / run / trial).iterdir()}
+            assert files == {"model.json", "best.safetensors", "last.safetensors", "history.tsv"}
+            assert (task / "motifs/meme" / run / f"{trial}.meme").is_file()
+        assert (task / "predictions" / f"{run}.parquet").is_file()
+    for name in ("performance", "training", "filters", "matches"):
+        for ending in ("pdf", "png", "tsv", "json"):
+            assert (task / "figures" / f"{name}.{ending}").stat().st_size > 0
+
+
+def test_the_tables_have_every_trial(done):
+    task = done / "results/tasks/mine"
+    metrics = read_tsv(task / "metrics.tsv", ("run", "trial", "metric", "value"))
+    assert set(metrics["run"]) == {"cnn-50_relu", "cnn-50_exponential"}
+    assert metrics.filter(pl.col("metric") == "auroc")["value"].is_between(0, 1).all()
+    filters = read_tsv(task / "motifs/filters.tsv", ("filter",))
+    assert len(filters) == 2 * 2 * 32
+    matches = read_tsv(task / "motifs/matches.tsv", ("set", "match_any", "match_fraction"))
+    assert len(matches) == 2 * 2 * 2
+    assert matches["match_fraction"].is_null().all(), "a task without ground truth has no such fraction"
+    motifs = read_meme(task / "motifs/meme/cnn-50_exponential/trial-0.meme")
+    assert all(motif.sites >= 2 for motif in motifs)
+
+
+def test_optional_loggers_wrote_their_files(done):
+    run = done / "results/tasks/mine/runs/cnn-50_relu"
+    assert len(list(run.glob("tensorboard/trial-*/events*"))) >= 2
+    assert len(list(run.glob("wandb/offline-run-*"))) == 2
+
+
+def test_the_page_needs_no_other_file(done):
+    page = (done / TARGET).read_text()
+    assert "My own binding sites" in page
+    assert page.count("data:image/png;base64,") == 4
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "cnn-50_exponential" in page
+
+
+def test_every_result_says_what_it_was_made_from(done):
+    record = json.loads((done / "results/tasks/mine/runs/cnn-50_relu/provenance.json").read_text())
+    assert record["inputs"].keys() == {"results/tasks/mine/dataset.h5"}
+    assert record["parameters"]["training"]["epochs"] == 3
+    assert set(record["seeds"]) == {"trial-0", "trial-1"}
+    assert record["versions"]["torch"]
+    figure = json.loads((done / "results/tasks/mine/figures/matches.json").read_text())
+    assert figure["inputs"].keys() == {"results/tasks/mine/motifs/matches.tsv"}
+
+
+def test_a_second_run_has_nothing_to_do(done):
+    assert "Nothing to be done" in succeed(done, *LOCAL, TARGET)
+
+
+def test_only_a_change_of_code_runs_jobs_again(done):
+    """Comments, docstrings and file times do not count; what a script imports does."""
+    script = done / "workflow/scripts/training/train.py"
+    script.write_text(script.read_text() + "\n# another comment\n")
+    assert "Nothing to be done" in succeed(done, *LOCAL, "-n", TARGET)
+    metrics = done / "src/cisflow/evaluation/metrics.py"
+    before = metrics.read_text()
+    metrics.write_text(before.replace("p >= 0.5", "p > 0.5"))
+    planned = succeed(done, *LOCAL, "-n", TARGET)
+    assert "rule evaluate:" in planned
+    assert "rule train:" not in planned
+    metrics.write_text(before)
+
+
+def test_another_task_does_not_run_this_one_again(done):
+    tasks = done / "config/tasks.yaml"
+    before = tasks.read_text()
+    tasks.write_text(before.replace("  mine:", "  other:") + USER_TASK)
+    assert "Nothing to be done" in succeed(done, *LOCAL, "-n", TARGET)
+    tasks.write_text(before)
+
+
+def test_another_setting_of_the_task_does(done):
+    tasks = done / "config/tasks.yaml"
+    before = tasks.read_text()
+    tasks.write_text(
+        before.replace("activation: [relu, exponential]}\n    trials: 2", "activation: [relu, tanh]}\n    trials: 2")
+    )
+    planned = succeed(done, *LOCAL, "-n", TARGET)
+    assert "cnn-50_tanh" in planned
+    assert "output: results/tasks/mine/runs/cnn-50_relu\n" not in planned
+    tasks.write_text(before)
+
+
+def test_a_trained_model_predicts_without_the_workflow(done, tmp_path):
+    (tmp_path / "x.fa").write_text(">a\n" + "ACGTT" * 12 + "\n>b some words\n" + "acgtn" * 12 + "\n")
+    runs = done / "results/tasks/mine/runs"
+    count, unknown = predict_fasta(
+        [runs / "cnn-50_relu/trial-0", runs / "cnn-50_exponential/trial-1"],
+        tmp_path / "x.fa",
+        tmp_path / "p.tsv",
+        None,
+        "cpu",
+    )
+    assert (count, unknown) == (2, 12)
+    table = read_tsv(tmp_path / "p.tsv", ("checkpoint", "sequence", "bound"))
+    assert table["sequence"].to_list() == ["a", "b"] * 2
+    assert table["bound"].is_between(0, 1).all()
+
+
+def test_the_report_of_snakemake_has_the_figures(done):
+    succeed(done, *LOCAL, "--report", "report.html", TARGET)
+    page = (done / "report.html").read_text()
+    assert "figures/performance.png" in page
+    assert "mine" in page
