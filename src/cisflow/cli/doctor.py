@@ -20,7 +20,7 @@ from cisflow.errors import CisflowError
 
 LOCK = Path("requirements.lock")
 FREE_DISK = 5e9  # bytes; the paper-scale results of Task 1 take about 1 GB
-PLACEHOLDER = re.compile(r"<[a-z][a-z -]*>")
+PLACEHOLDER = re.compile(r"^[^#\n]*(<[A-Za-z][A-Za-z -]*>)", re.MULTILINE)
 
 
 class Finding(NamedTuple):

@@ -16,6 +16,7 @@ from cisflow.models.cost import cost
 # A training step computes the forward pass, and the gradients of weights and of activations.
 PASSES = 3
 DRAWN = 4  # standard figures
+UNITS = {"cpu": "CPU core", "gpu": "GPU"}
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,5 @@ def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
 
 def _times(project: Project, work: float) -> Iterator[str]:
     for device, rate in project.settings.estimates:
-        if rate is None:
-            yield f"[bold]time[/]      {device.upper()}: not measured yet"
-        else:
-            yield f"[bold]time[/]      {device.upper()}: at most {work / rate / 3600:,.1f} hours of one core (all epochs run)"
+        hours = "not measured yet" if rate is None else f"at most {work / rate / 3600:,.1f} hours, if all epochs run"
+        yield f"[bold]time[/]      one {UNITS[device]}: {hours}"

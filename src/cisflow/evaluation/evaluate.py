@@ -113,7 +113,7 @@ def evaluate_run(
 
 def evaluate_baseline(task: str, name: str, train: Arrays, sets: Sets) -> list[Row]:
     """Return metrics of a baseline (a key of `BASELINES`) that is fitted to the arrays of the training split."""
-    about = {"task": task, "run": f"baseline_{name}", "model": name, "activation": "", "trial": None}
+    about = {"task": task, "run": f"baseline_{name}", "model": name, "activation": "baseline", "trial": None}
     return [
         row
         for split, arrays in sets.splits.items()

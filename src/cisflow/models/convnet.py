@@ -163,7 +163,7 @@ def split_replicates(y: Tensor, replicates: int) -> Tensor:
 
 
 def one_hot(indices: Tensor) -> Tensor:
-    """Return base indices (batch, length) as float32 (batch, 4, length), and (R, batch, length) as (batch, R * 4, length).
+    """Return float32 (batch, 4, length) of indices (batch, length), or (batch, R * 4, length) of (R, batch, length).
 
     An unknown base is a column of zeros.
     """

@@ -1,0 +1,211 @@
+"""The command line reads well, and its messages say what to do."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from cisflow import cli
+from cisflow.cli.predict import predict_fasta
+from cisflow.config.project import load_project
+from cisflow.datasets.fasta import read_fasta
+from cisflow.errors import CisflowError
+from cisflow.models.cost import cost
+from cisflow.sequence import decode
+from tests.evaluation.test_evaluate import checkpoint_folder
+
+# The module, which the command of its name hides.
+doctor = importlib.import_module("cisflow.cli.doctor")
+COMMANDS = ("predict", "explain", "figures", "doctor", "schema")
+
+
+@pytest.fixture(autouse=True)
+def in_repository(root, monkeypatch):
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(cli.out, "width", 200)
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_help_names_every_command_and_every_command_has_help():
+    overview = run("--help")
+    for command in COMMANDS:
+        assert command in overview
+        assert len(run(command, "--help").splitlines()) > 5
+
+
+def test_errors_are_one_message_without_a_traceback():
+    done = subprocess.run(
+        [Path(sys.executable).with_name("cisflow"), "explain", "task11"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "error: there is no task 'task11'. Did you mean 'task1'?"
+
+
+def test_explain_tells_values_origins_runs_and_costs():
+    output = run("explain", "task1")
+    assert re.search(r"training.epochs +100 +config/tasks.yaml:\d+", output)
+    assert re.search(r"training.loss +binary_cross_entropy +default for binary labels", output)
+    assert re.search(r"tomtom.e_value +0.1 +default", output)
+    assert re.search(r"cnn-deep_exponential +286,700 +4,590,592", output)
+    assert "51 trainings of 10 trials" in output
+    assert "snakemake --profile profiles/slurm results/tasks/task1/report.html" in output
+    demo = run("explain", "task1", "--config", "config/demo/config.yaml")
+    assert re.search(r"trials +3 +config/demo/tasks.yaml:\d+", demo)
+    assert "snakemake --profile profiles/demo results/demo/tasks/task1/report.html" in demo
+
+
+# Multiplications of one forward pass, in millions (specification, section 8).
+@pytest.mark.parametrize(
+    ("name", "length", "millions"),
+    [
+        ("cnn-deep", 200, 4.59),
+        ("cnn-2", 200, 2.60),
+        ("cnn-50", 200, 0.70),
+        ("cnn-dist", 200, 2.01),
+        ("basset", 600, 153.7),
+    ],
+)
+def test_costs_are_the_published_ones(name, length, millions):
+    _, macs = cost({"name": name, "activation": "relu"}, length, {"basset": 164, "cnn-dist": 1}.get(name, 12))
+    assert macs / 1e6 == pytest.approx(millions, abs=0.06)
+
+
+def test_figures_tell_their_state(monkeypatch, tmp_path):
+    assert re.search(r"fig1 .*(can be drawn here|drawn) +task1 \(and task2, if it has been run\)", run("figures"))
+
+
+def test_a_figure_that_needs_data_says_which_how_large_and_where(monkeypatch):
+    from cisflow.cli.figures import missing_data
+
+    monkeypatch.delenv("CISFLOW_MIRROR", raising=False)
+    project = load_project("config/config.yaml")
+    monkeypatch.setattr(
+        type(project), "source_file", lambda self, name, file=None: f"nowhere/{name}/{file or name + '.jaspar'}"
+    )
+    assert list(missing_data(project, project.task("task5"))) == [
+        "ZBED2_400_h3k27ac.h5 (2.1 MB) from "
+        + project.sources["exponential-activations"].files["ZBED2_400_h3k27ac.h5"].url
+    ]
+    assert list(missing_data(project, project.task("task1"))) == []
+
+
+@pytest.mark.real_data
+def test_a_mirror_counts_as_here(real_data, monkeypatch):
+    from cisflow.cli.figures import missing_data
+
+    monkeypatch.setenv("CISFLOW_MIRROR", str(real_data))
+    project = load_project("config/config.yaml")
+    assert list(missing_data(project, project.task("task5"))) == []
+
+
+def test_the_doctor_finds_this_machine_ready():
+    output = run("doctor")
+    assert output.strip().endswith("ready")
+    assert "Jupyter kernel python3" in output
+
+
+def test_the_doctor_names_every_problem_with_its_cure(monkeypatch, tmp_path):
+    (tmp_path / "tasks.yaml").write_text("tasks:\n  mine: {model: {name: cnn-3}}\n")
+    config = tmp_path / "config.yaml"
+    config.write_text(f"tasks: [{tmp_path}/tasks.yaml]\ncommand: x\n")
+    monkeypatch.setenv("PATH", "")
+    result = CliRunner().invoke(cli.app, ["doctor", "--config", str(config)])
+    assert result.exit_code == 1
+    assert "tasks.mine.dataset: this key is needed" in result.output
+    assert "'cnn-3' is not one of" in result.output
+    assert "snakemake is not on PATH" in result.output
+    assert "source .venv/bin/activate" in result.output
+
+
+def test_the_doctor_sees_a_wrong_mirror_and_a_full_disk(monkeypatch):
+    monkeypatch.setenv("CISFLOW_MIRROR", "/nowhere")
+    monkeypatch.setattr(doctor, "FREE_DISK", 1e18)
+    found = list(doctor._configuration(Path("config/config.yaml")))
+    problems = [finding.text for finding in found if finding.level == "problem"]
+    assert any("mirror /nowhere is not a folder" in text for text in problems)
+    assert any("GB free for results" in text for text in problems)
+
+
+def test_the_doctor_finds_placeholders_of_the_slurm_profile(monkeypatch, tmp_path):
+    (tmp_path / "sbatch").touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    (finding,) = doctor._slurm(Path())
+    assert finding.level == "problem"
+    assert "<your account>" in finding.text
+    assert "<GPU partition>" in finding.text
+
+
+@pytest.fixture
+def fasta(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "x.fa"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_fasta_is_read_as_written(fasta):
+    names, x = read_fasta(fasta(">one first\nACG\nTN\n>two\nttttt\n"))
+    assert names == ["one", "two"]
+    assert [decode(row) for row in x] == ["ACGTN", "TTTTT"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "there is no sequence in it"),
+        ("ACGT\n", "there is no sequence in it"),
+        (">a\nACGT\n>b\nACG\n", "1 of 2 sequences have not 4 bases; the first is 'b' with 3. Cut or pad them to 4"),
+        (">a\nACGT\n>b\nACXT\n", "sequence 'b': the letter 'X' at position 3"),
+    ],
+)
+def test_bad_fasta_is_refused(fasta, text, message):
+    with pytest.raises(CisflowError, match=f"x.fa.*{re.escape(message)}"):
+        read_fasta(fasta(text))
+
+
+def test_a_truncated_gzip_fasta_is_refused(tmp_path):
+    import gzip
+
+    path = tmp_path / "x.fa.gz"
+    path.write_bytes(gzip.compress(b">a\n" + os.urandom(5000).hex().encode())[:-50])
+    with pytest.raises(CisflowError, match="x.fa.gz: not a whole FASTA file"):
+        read_fasta(path)
+
+
+@pytest.mark.parametrize(
+    ("ending", "read"), [("tsv", lambda p: pl.read_csv(p, separator="\t")), ("parquet", pl.read_parquet)]
+)
+def test_predictions_are_written_in_both_formats(fasta, tmp_path, ending, read):
+    checkpoint_folder(tmp_path / "run" / "trial-0", 0)
+    path = fasta(">a\n" + "ACGT" * 15 + "\n")
+    output = run(
+        "predict", str(tmp_path / "run" / "trial-0"), "--fasta", str(path), "--out", str(tmp_path / f"p.{ending}")
+    )
+    assert "1 sequences, 1 models" in output
+    assert read(tmp_path / f"p.{ending}").columns == ["checkpoint", "sequence", "has-motif"]
+
+
+def test_predict_refuses_what_it_cannot_do(fasta, tmp_path):
+    checkpoint_folder(tmp_path / "short", 0)
+    checkpoint_folder(tmp_path / "long", 0, length=100)
+    path = fasta(">a\n" + "ACGT" * 15 + "\n")
+    with pytest.raises(CisflowError, match="must end in .tsv or .parquet"):
+        predict_fasta([tmp_path / "short"], path, tmp_path / "p.csv", None, "cpu")
+    with pytest.raises(CisflowError, match=r"sequences of different lengths \(\[60, 100\]\)"):
+        predict_fasta([tmp_path / "short", tmp_path / "long"], path, tmp_path / "p.tsv", None, "cpu")
+    with pytest.raises(CisflowError, match="1 of 1 sequences have not 100 bases"):
+        predict_fasta([tmp_path / "long"], path, tmp_path / "p.tsv", None, "cpu")
+    assert not (tmp_path / "p.tsv").exists()
