@@ -4,7 +4,6 @@ Results have these names, below `results` (paper scale) or another folder named 
 
     figures/<figure>.{pdf,png,tsv,json}     figures of papers (config/figures.yaml)
     tasks/<task>/report.html                everything about one task (config/tasks.yaml)
-    tasks/<task>/{dataset.h5,metrics.tsv}   its data set and its metrics
     tasks/<task>/runs/<run>/trial-<k>/      checkpoints
     tasks/<task>/motifs/                    filters as MEME files, Tomtom hits, match statistics
     reproduction.md                         published numbers against ours (config/claims.yaml)
@@ -12,7 +11,6 @@ Results have these names, below `results` (paper scale) or another folder named 
 
 import os
 import sys
-
 from snakemake.utils import min_version
 
 min_version("9.16")

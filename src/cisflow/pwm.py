@@ -51,6 +51,11 @@ def information(ppm: NDArray, epsilon: float = 1e-7) -> NDArray:
     return 2 + (ppm * np.log2(ppm + epsilon)).sum(axis=-2)
 
 
+def shuffled(motifs: Iterable[Motif], rng: np.random.Generator) -> list[Motif]:
+    """Return motifs with their positions in random order: the same bases and information, and no pattern."""
+    return [Motif(m.id, m.name, m.matrix[:, rng.permutation(m.width)], m.sites) for m in motifs]
+
+
 def read_jaspar(path: str | Path) -> list[Motif]:
     """Read count matrices in JASPAR format ('>id name', then a row 'A [ 1 2 3 ]' for each base).
 

@@ -1,4 +1,4 @@
-"""The TSV tables that the workflow writes."""
+"""The TSV tables that stages pass to each other: their columns, and how they are read and written."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,18 @@ import polars as pl
 
 from cisflow.errors import CisflowError
 from cisflow.io import atomic
+
+# Which trained network a row is about.
+ABOUT = ("task", "run", "model", "activation", "trial")
+
+METRICS = (*ABOUT, "set", "target", "metric", "value", "n")
+# The metrics of the labels' kind, as valid_auroc, follow these.
+HISTORY = (*ABOUT, "epoch", "lr", "train_loss", "valid_loss")
+FILTERS = (*ABOUT, "filter", "status", "sites", "max_activation", "start", "end", "bits", "consensus")
+HITS = ("query", "target", "target_name", "p_value", "e_value", "q_value", "offset", "overlap", "orientation", "engine")
+TOMTOM = (*ABOUT, "set", *HITS)
+MATCHES = (*ABOUT, "set", "filters", "with_matrix", "match_fraction", "match_any", "factors_found")
+LABELS = (*ABOUT, "filter", "factor", "target", "target_name", "e_value", "q_value")
 
 # Columns that hold names, which may look like numbers.
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus")

@@ -9,9 +9,8 @@ from scipy import stats
 from cisflow.claims.check import AGREES, DIFFERS, NOT_RUN, OTHER_TRIALS, UNPUBLISHED, check_claim, read_tables
 from cisflow.claims.page import write_page
 from cisflow.config.project import load_project
-from cisflow.evaluation.evaluate import COLUMNS
 from cisflow.io import write_json, write_tsv
-from cisflow.motifs.read_out import MATCH_COLUMNS
+from cisflow.tables import MATCHES, METRICS
 
 EXP = [0.90, 0.95, 0.97, 0.95, 0.92]
 RELU = [0.0, 0.03, 0.0, 0.0, 0.03]
@@ -33,8 +32,8 @@ def results(tmp_path):
             for split, target, shift in (("test", "mean", 0.0), ("valid", "mean", 0.3), ("test", "SRF", 0.2)):
                 row = {"set": split, "target": target, "metric": "auroc", "value": value - shift, "n": 9}
                 metrics.append({**key, **row})
-    write_tsv(tmp_path / "tasks/t/motifs/matches.tsv", MATCH_COLUMNS, matches)
-    write_tsv(tmp_path / "tasks/t/metrics.tsv", COLUMNS, metrics)
+    write_tsv(tmp_path / "tasks/t/motifs/matches.tsv", MATCHES, matches)
+    write_tsv(tmp_path / "tasks/t/metrics.tsv", METRICS, metrics)
     run = tmp_path / "tasks/t/runs/cnn-2_relu"
     record = {
         "parameters": {"training": {"epochs": 100}},

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from tests.evaluation.test_evaluate import checkpoint_folder
 from typer.testing import CliRunner
 
 from cisflow import cli
@@ -18,7 +19,6 @@ from cisflow.datasets.fasta import read_fasta
 from cisflow.errors import CisflowError
 from cisflow.models.cost import cost
 from cisflow.sequence import decode
-from tests.evaluation.test_evaluate import checkpoint_folder
 
 # The module, which the command of its name hides.
 doctor = importlib.import_module("cisflow.cli.doctor")

@@ -7,8 +7,8 @@ import torch
 from cisflow.errors import CisflowError
 from cisflow.models.convnet import ConvNet, one_hot
 from cisflow.motifs import filters
-from cisflow.motifs.filters import FilterSettings, clip, filter_matrices, shuffled
-from cisflow.pwm import Motif, information
+from cisflow.motifs.filters import FilterSettings, clip, filter_matrices
+from cisflow.pwm import Motif, information, shuffled
 
 LENGTH = 60
 

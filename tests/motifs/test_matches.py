@@ -4,10 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cisflow.motifs.compare import matches_of_task, tomtom_of_task
 from cisflow.motifs.matches import best_hits, factor_of, match_statistics
-from cisflow.motifs.read_out import FILTER_COLUMNS, TOMTOM_COLUMNS, matches_of_task, tomtom_of_task
 from cisflow.pwm import Motif, write_meme
 from cisflow.sources.jaspar import release_motifs
+from cisflow.tables import FILTERS, TOMTOM
 
 TRUTH = {"SRF": ["MA0083.2", "MA0083.3"], "YY1": ["MA0095.2"]}
 FACTORS = factor_of(TRUTH)
@@ -74,12 +75,12 @@ def task(tmp_path):
          "start": 0, "end": 20, "bits": 1.0, "consensus": "A"}
         for trial, n, status in [(0, 0, "ok"), (0, 1, "ok"), (0, 2, "never active"), (1, 0, "never active")]
     ]  # fmt: skip
-    return pl.DataFrame(rows).select(FILTER_COLUMNS), tmp_path, database
+    return pl.DataFrame(rows).select(FILTERS), tmp_path, database
 
 
 def test_a_whole_task(task):
     filters, folder, database = task
-    hits = pl.DataFrame(list(tomtom_of_task(filters, folder, database, 0.1, "memelite"))).select(TOMTOM_COLUMNS)
+    hits = pl.DataFrame(list(tomtom_of_task(filters, folder, database, 0.1, "memelite"))).select(TOMTOM)
     own = hits.filter((pl.col("set") == "filters") & (pl.col("query") == "filter0"))
     assert own["target"][0] == "MA0083.3"
     matches, labels = matches_of_task(filters, hits, TRUTH)

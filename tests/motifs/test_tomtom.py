@@ -7,9 +7,10 @@ import pytest
 from scipy import stats
 
 from cisflow.errors import CisflowError
-from cisflow.motifs.tomtom import COLUMNS, benjamini_hochberg, parse_meme, tomtom
+from cisflow.motifs.tomtom import benjamini_hochberg, parse_meme, tomtom
 from cisflow.pwm import Motif
 from cisflow.sources.jaspar import release_motifs
+from cisflow.tables import HITS
 
 PICKED = ("MA0083.3", "MA0137.3", "MA0095.2", "MA0052.3")
 
@@ -38,7 +39,7 @@ def test_each_query_finds_its_motif_with_place_and_strand(queries, database):
     rows = tomtom(queries, database, 0.1)
     best = {}
     for row in rows:
-        assert tuple(row) == COLUMNS
+        assert tuple(row) == HITS
         best.setdefault(row["query"], row)
     assert [best[query.id]["target"] for query in queries] == list(PICKED)
     assert [best[query.id]["orientation"] for query in queries] == ["+", "-", "+", "-"]

@@ -9,9 +9,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from cisflow.evaluation.evaluate import COLUMNS as METRIC_COLUMNS
-from cisflow.motifs.read_out import MATCH_COLUMNS
-from cisflow.tables import read_tsv
+from cisflow.tables import MATCHES, METRICS, read_tsv
 
 COLUMNS = (
     "claim", "model", "activation", "metric", "statistic", "published", "ours", "low", "high", "trials", "difference",
@@ -39,10 +37,10 @@ def read_tables(folder: str | Path) -> dict[str, pl.DataFrame]:
     metrics, matches = Path(folder) / "metrics.tsv", Path(folder) / "motifs" / "matches.tsv"
     tables = {}
     if metrics.exists():
-        table = read_tsv(metrics, METRIC_COLUMNS).filter((pl.col("set") == "test") & (pl.col("target") == "mean"))
+        table = read_tsv(metrics, METRICS).filter((pl.col("set") == "test") & (pl.col("target") == "mean"))
         tables["metrics"] = table.pivot("metric", index=["run", "model", "activation", "trial"], values="value")
     if matches.exists():
-        tables["matches"] = read_tsv(matches, MATCH_COLUMNS).filter(pl.col("set") == "filters")
+        tables["matches"] = read_tsv(matches, MATCHES).filter(pl.col("set") == "filters")
     return tables
 
 

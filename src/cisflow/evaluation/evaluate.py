@@ -15,10 +15,9 @@ from cisflow.evaluation.baselines import BASELINES
 from cisflow.evaluation.metrics import metric_rows
 from cisflow.evaluation.predict import predict
 from cisflow.io import atomic, h5_reader
-from cisflow.tables import read_tsv
-from cisflow.training.checkpoint import HISTORY_COLUMNS, load_model, read_description
+from cisflow.tables import ABOUT, HISTORY, read_tsv
+from cisflow.training.checkpoint import load_model, read_description
 
-COLUMNS = ("task", "run", "model", "activation", "trial", "set", "target", "metric", "value", "n")
 Row = dict[str, Any]
 Arrays = Mapping[str, NDArray]
 
@@ -98,7 +97,7 @@ def evaluate_run(
         A row for each trial, set and sequence: trial, set, id, and for each target `y.<target>` (label) and
         `p.<target>` (prediction).
     rows
-        Rows of the metrics table, with the keys `COLUMNS`.
+        Rows of the metrics table, with the keys `tables.METRICS`.
     """
     tables: list[pl.DataFrame] = []
     rows: list[Row] = []
@@ -138,7 +137,7 @@ def histories(task: str, run: str | Path) -> pl.DataFrame:
     parts = []
     for trial in trial_folders(run):
         about = [pl.lit(value).alias(name) for name, value in {"task": task, **describe(trial)}.items()]
-        history = read_tsv(trial / "history.tsv", HISTORY_COLUMNS)
+        history = read_tsv(trial / "history.tsv", HISTORY[len(ABOUT) :])
         parts.append(history.select(*about, pl.all()))
     return pl.concat(parts)
 

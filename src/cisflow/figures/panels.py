@@ -10,10 +10,7 @@ from matplotlib.gridspec import SubplotSpec
 
 from cisflow.figures.logos import draw_logo
 from cisflow.figures.style import BLACK, GREY, colour, dots, label
-from cisflow.motifs.filters import FilterSettings
 from cisflow.pwm import Motif
-
-WINDOW = FilterSettings.window
 
 
 def in_order(values: Sequence[str], order: Sequence[str]) -> list[str]:
@@ -44,10 +41,11 @@ def logo_grid(
     """
     rows = -(-len(labels) // columns)
     grid = place.subgridspec(rows, columns, hspace=0.9, wspace=0.12)
+    width = max((motif.width for motif in motifs.values()), default=1)
     drawn = []
     for number, row in enumerate(labels.iter_rows(named=True)):
         axes = figure.add_subplot(grid[divmod(number, columns)])
-        draw_logo(axes, motifs.get(row["filter"]), WINDOW)
+        draw_logo(axes, motifs.get(row["filter"]), width)
         text = row["factor"] or row["target_name"] or "–"
         axes.set_title(text, fontsize=5, pad=1.5, color=BLACK if row["factor"] else GREY)
         drawn.append(axes)

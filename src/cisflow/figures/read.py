@@ -4,27 +4,24 @@ from pathlib import Path
 
 import polars as pl
 
-from cisflow.motifs.read_out import LABEL_COLUMNS, MATCH_COLUMNS
 from cisflow.pwm import Motif, read_meme
-from cisflow.tables import read_tsv
-
-METRIC_COLUMNS = ("run", "model", "activation", "trial", "set", "target", "metric", "value")
+from cisflow.tables import LABELS, MATCHES, METRICS, read_tsv
 
 
 def match_table(path: str | Path) -> pl.DataFrame:
     """Return match statistics by trial: of the filters, and of the same filters shuffled."""
-    return read_tsv(path, MATCH_COLUMNS)
+    return read_tsv(path, MATCHES)
 
 
 def metric_table(path: str | Path, split: str = "test") -> pl.DataFrame:
     """Return the metrics of one split, averaged over targets."""
-    table = read_tsv(path, METRIC_COLUMNS)
+    table = read_tsv(path, METRICS)
     return table.filter((pl.col("set") == split) & (pl.col("target") == "mean"))
 
 
 def label_table(path: str | Path) -> pl.DataFrame:
     """Return the best hit of each filter."""
-    return read_tsv(path, LABEL_COLUMNS)
+    return read_tsv(path, LABELS)
 
 
 def filter_motifs(folder: str | Path, run: str, trial: int) -> dict[str, Motif]:

@@ -11,9 +11,9 @@ import jinja2
 import polars as pl
 
 from cisflow import __version__
-from cisflow.figures.read import METRIC_COLUMNS, match_table
+from cisflow.figures.read import match_table
 from cisflow.io import atomic
-from cisflow.tables import read_tsv
+from cisflow.tables import METRICS, read_tsv
 
 # Title and explanation of each standard figure, in the order of the page.
 FIGURES = {
@@ -104,7 +104,7 @@ def _text(value: Any) -> str:
 
 
 def _metric_summary(path: Path) -> pl.DataFrame:
-    table = read_tsv(path, METRIC_COLUMNS).filter(pl.col("target") == "mean")
+    table = read_tsv(path, METRICS).filter(pl.col("target") == "mean")
     return _spread(table, ["run", "set"], "metric", "value")
 
 

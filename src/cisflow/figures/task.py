@@ -18,8 +18,7 @@ from cisflow.figures.style import (
     new_figure,
     style,
 )
-from cisflow.tables import read_tsv
-from cisflow.training.checkpoint import HISTORY_COLUMNS
+from cisflow.tables import HISTORY, read_tsv
 
 Drawn = tuple[Figure, pl.DataFrame]
 # The metrics that are drawn, with their axis label and the value of a predictor that knows nothing.
@@ -86,7 +85,7 @@ def training(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
     settings
         Not used.
     """
-    table = read_tsv(tables["history"], ("run", "model", "activation", "trial", *HISTORY_COLUMNS))
+    table = read_tsv(tables["history"], HISTORY)
     metrics = [c for c in table.columns if c.startswith("valid_") and c != "valid_loss"]
     columns = ["train_loss", "valid_loss", *metrics]
     models = in_order(table["model"].to_list(), ())

@@ -4,7 +4,7 @@ Source: Koo & Ploenzke, Nat. Mach. Intell. 3, 258 (2021). A filter's sites are t
 fraction of its maximum over all sequences; the matrix is the mean of the one-hot windows around them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,8 +176,3 @@ def _filter(number: int, counts: NDArray, sites: int, maximum: float, settings: 
     ppm = counts / sites
     start, end = clip(ppm, settings.clip_information, settings.clip_pad)
     return Filter(number, ppm[:, start:end], sites, maximum, start, end, "ok")
-
-
-def shuffled(motifs: Iterable[Motif], rng: np.random.Generator) -> list[Motif]:
-    """Return motifs with their positions in random order: the same bases and information, and no pattern."""
-    return [Motif(m.id, m.name, m.matrix[:, rng.permutation(m.width)], m.sites) for m in motifs]

@@ -20,9 +20,6 @@ from numpy.typing import NDArray
 from cisflow.errors import CisflowError
 from cisflow.pwm import Motif, write_meme
 
-COLUMNS = (
-    "query", "target", "target_name", "p_value", "e_value", "q_value", "offset", "overlap", "orientation", "engine",
-)  # fmt: skip
 ENGINES = ("memelite", "meme", "auto")
 # Queries compared at a time, so that their matrices of all targets stay below 100 MB.
 CHUNK = 2000
@@ -45,7 +42,7 @@ def tomtom(
     Returns
     -------
     list of dict
-        A row for each match, with the keys `COLUMNS`, by query and then by p-value. `q_value` is adjusted over both
+        A row for each match, with the keys `tables.HITS`, by query and then by p-value. `q_value` is adjusted over both
         strands of all targets of one query (memelite: Benjamini & Hochberg; the MEME Suite: Storey's estimate, which
         is at most that). `offset` is the column of the target, oriented as `orientation` says, that the query's first
         column faces; it is negative where the query begins before the target.

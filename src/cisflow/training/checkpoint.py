@@ -20,8 +20,6 @@ from cisflow.io import atomic, write_json, write_tsv
 from cisflow.models.convnet import ConvNet
 
 SCHEMA = "checkpoint/1"
-# Columns of every history; the validation metrics of the labels' kind follow them.
-HISTORY_COLUMNS = ("epoch", "lr", "train_loss", "valid_loss")
 
 
 def build(description: Mapping[str, Any], replicates: int = 1) -> ConvNet:

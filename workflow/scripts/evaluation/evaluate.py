@@ -8,11 +8,11 @@ import polars as pl
 import torch
 
 from cisflow.evaluation.baselines import BASELINES
-from cisflow.evaluation.evaluate import COLUMNS, evaluate_baseline, evaluate_run, histories, read_sets, write_parquet
+from cisflow.evaluation.evaluate import evaluate_baseline, evaluate_run, histories, read_sets, write_parquet
 from cisflow.io import write_tsv
 from cisflow.provenance import record
 from cisflow.script import parser, run
-from cisflow.tables import write_table
+from cisflow.tables import METRICS, write_table
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     undefined = sum(row["value"] is None for row in rows)
     if undefined:
         logging.warning("%d of %d values are undefined (labels all alike) and are left empty", undefined, len(rows))
-    write_tsv(args.metrics, COLUMNS, rows)
+    write_tsv(args.metrics, METRICS, rows)
     write_table(args.history, pl.concat([histories(args.task, folder) for folder in args.runs]))
     record(args.provenance, [args.dataset], {"runs": [str(r) for r in args.runs]}, started, device=device)
 

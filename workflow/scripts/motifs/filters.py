@@ -9,9 +9,10 @@ import torch
 from cisflow.evaluation.evaluate import read_sets
 from cisflow.io import write_tsv
 from cisflow.motifs.filters import FilterSettings
-from cisflow.motifs.read_out import FILTER_COLUMNS, filters_of_run
+from cisflow.motifs.read_out import filters_of_run
 from cisflow.provenance import record
 from cisflow.script import json_value, parser, run
+from cisflow.tables import FILTERS
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
         lacking = [row for row in found if row["status"] != "ok"]
         logging.info("%s %s: %d filters, %d without a matrix", args.task, folder.name, len(found), len(lacking))
         rows += found
-    write_tsv(args.out, FILTER_COLUMNS, rows)
+    write_tsv(args.out, FILTERS, rows)
     record(args.provenance, [args.dataset], {"settings": args.settings}, started, device=device)
 
 

@@ -3,9 +3,9 @@
 import logging
 
 from cisflow.io import write_tsv
-from cisflow.motifs.read_out import FILTER_COLUMNS, LABEL_COLUMNS, MATCH_COLUMNS, TOMTOM_COLUMNS, matches_of_task
+from cisflow.motifs.compare import matches_of_task
 from cisflow.script import json_value, parser, run
-from cisflow.tables import read_tsv
+from cisflow.tables import FILTERS, LABELS, MATCHES, TOMTOM, read_tsv
 
 
 def main() -> None:
@@ -16,10 +16,10 @@ def main() -> None:
     flags.add_argument("--matches", required=True, help="TSV file to write: statistics of each trial")
     flags.add_argument("--labels", required=True, help="TSV file to write: best hit of each filter")
     args = flags.parse_args()
-    filters, hits = read_tsv(args.filters, FILTER_COLUMNS), read_tsv(args.tomtom, TOMTOM_COLUMNS)
+    filters, hits = read_tsv(args.filters, FILTERS), read_tsv(args.tomtom, TOMTOM)
     matches, labels = matches_of_task(filters, hits, args.ground_truth)
-    write_tsv(args.matches, MATCH_COLUMNS, matches)
-    write_tsv(args.labels, LABEL_COLUMNS, labels)
+    write_tsv(args.matches, MATCHES, matches)
+    write_tsv(args.labels, LABELS, labels)
     logging.info("%d trials, %d filters", len(matches) // 2, len(labels))
 
 

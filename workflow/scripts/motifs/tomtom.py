@@ -6,12 +6,12 @@ from pathlib import Path
 
 from cisflow.errors import CisflowError
 from cisflow.io import write_tsv
-from cisflow.motifs.read_out import FILTER_COLUMNS, TOMTOM_COLUMNS, tomtom_of_task
+from cisflow.motifs.compare import tomtom_of_task
 from cisflow.motifs.tomtom import ENGINES
 from cisflow.provenance import record
 from cisflow.pwm import read_meme
 from cisflow.script import parser, run
-from cisflow.tables import read_tsv
+from cisflow.tables import FILTERS, TOMTOM, read_tsv
 
 
 def main() -> None:
@@ -31,10 +31,10 @@ def main() -> None:
     if unknown:
         raise CisflowError(f"tomtom.exclude: {args.database} has no motif {', '.join(sorted(unknown))}.")
     targets = [motif for motif in known if motif.id not in args.exclude]
-    filters = read_tsv(args.filters, FILTER_COLUMNS)
+    filters = read_tsv(args.filters, FILTERS)
     logging.info("comparing with %d motifs of %s", len(targets), args.database)
     rows = list(tomtom_of_task(filters, args.motifs, targets, args.e_value, args.engine))
-    write_tsv(args.out, TOMTOM_COLUMNS, rows)
+    write_tsv(args.out, TOMTOM, rows)
     settings = {"exclude": args.exclude, "engine": args.engine, "e_value": args.e_value}
     record(args.provenance, [args.filters, args.database], settings, started)
 

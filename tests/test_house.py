@@ -1,0 +1,200 @@
+"""The rules of the house that a program can check: style, environments, rule files, the map of the stages."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+import yaml
+
+from cisflow import __version__
+from cisflow.provenance import _digest
+from tests.workflow.conftest import environment
+
+STAGES = ("sources", "datasets", "models", "training", "evaluation", "motifs", "figures", "claims")
+# Helpers that every stage may use.
+SHARED = {"errors", "io", "sequence", "seeds", "provenance", "script", "pwm", "tables", "config"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("ruff", "check", "."), ("ruff", "format", "--check", "."), ("snakefmt", "--check", "Snakefile", "workflow")],
+    ids=" ".join,
+)
+def test_linters_and_formatters_have_nothing_to_say(root, command):
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def lock(root) -> dict[str, str]:
+    return dict(
+        re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", (root / "requirements.lock").read_text(), flags=re.MULTILINE)
+    )
+
+
+def test_the_environment_is_the_locked_one(root):
+    pinned = lock(root)
+    assert len(pinned) > 100
+    differ = {name: metadata.version(name) for name, wanted in pinned.items() if metadata.version(name) != wanted}
+    assert differ == {}
+
+
+def torch_version(root) -> str:
+    return re.search(r"^TORCH := torch==(\S+)$", (root / "Makefile").read_text(), flags=re.MULTILINE)[1]
+
+
+def conda_pins(path) -> dict[str, str]:
+    environment = yaml.safe_load(path.read_text())
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert all("==" in pin for pin in pip), f"{path}: every version is exact"
+    return dict(pin.split("==") for pin in pip)
+
+
+def test_conda_environments_have_the_locked_versions(root):
+    wanted = lock(root) | {"torch": torch_version(root)}
+    for path in (root / "workflow/envs").glob("*.yaml"):
+        assert conda_pins(path).items() <= wanted.items(), path
+
+
+def third_party(path, seen=None) -> set[str]:
+    """Return the distributions that a program and the cisflow modules it uses import."""
+    seen = set() if seen is None else seen
+    names = set()
+    if path in seen:
+        return names
+    seen.add(path)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    found = {name for name in names if name not in sys.stdlib_module_names and name != "cisflow"}
+    return found.union(*(third_party(module, seen) for module in _digest(path)[1]))
+
+
+def rules(root):
+    """Yield (rule file, rule name, its text) of the whole workflow."""
+    for path in (root / "workflow/rules").glob("*.smk"):
+        for name, text in re.findall(
+            r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), flags=re.MULTILINE | re.DOTALL
+        ):
+            yield path, name, text
+
+
+def test_each_rule_has_an_environment_with_all_that_its_script_imports(root):
+    distribution = {
+        "Bio": "biopython",
+        "sklearn": "scikit-learn",
+        "yaml": "pyyaml",
+        "lightning_fabric": "lightning-fabric",
+    }
+    optional = {"tensorboard", "wandb"}
+    for path, name, text in rules(root):
+        script = re.search(r"workflow/scripts/(\S+\.py)", text)
+        if script is None:
+            continue
+        pins = conda_pins(path.parent / re.search(r'"(\.\./envs/\S+)"', text)[1])
+        imported = third_party(root / "workflow/scripts" / script[1])
+        if name.startswith("draw_"):
+            for module in (root / "src/cisflow/figures").glob("*.py"):
+                imported |= third_party(module)
+        needed = {distribution.get(module, module) for module in imported} - optional
+        assert needed <= set(pins), f"{name}: {path.stem}'s environment lacks {needed - set(pins)}"
+
+
+def test_each_rule_is_complete_and_quotes_what_it_passes_on(root):
+    found = list(rules(root))
+    assert len(found) >= 12
+    for path, name, text in found:
+        if "shell:" not in text:
+            continue
+        for directive in ("input", "output", "log", "benchmark", "conda", "threads", "resources", "shell"):
+            assert f"    {directive}:" in text or (directive == "input" and path.stem == "sources"), (
+                f"{name} has no {directive}"
+            )
+        assert "code=" in text, f"{name} does not follow its code"
+        shell = text[text.index("shell:") :]
+        assert not re.search(r"^    run:", text, flags=re.MULTILINE)
+        for reference in re.findall(r"\{[^}]+\}", shell.replace("{threads}", "")):
+            assert reference.endswith(":q}"), f"{name}: {reference} is not quoted"
+        last = shell.rstrip().rstrip('"').rstrip().splitlines()[-1]
+        assert not re.search(r"params\.(mirror|exclude|loggers|baselines|replicates)", last), (
+            f"{name}: a flag that may be empty must not come last"
+        )
+
+
+def test_a_stage_has_the_same_name_everywhere(root):
+    for stage in STAGES:
+        assert (root / "src/cisflow" / stage / "__init__.py").is_file()
+        assert (root / "tests" / stage).is_dir()
+        if stage != "models":
+            assert (root / "workflow/rules" / f"{stage}.smk").is_file()
+            assert list((root / "workflow/scripts" / stage).glob("*.py"))
+
+
+def imported_stages(path) -> set[str]:
+    modules = {
+        node.module
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module
+    }
+    return {module.split(".")[1] for module in modules if module.startswith("cisflow.")} - SHARED
+
+
+def test_a_stage_imports_only_earlier_ones(root):
+    for number, stage in enumerate(STAGES):
+        for path in (root / "src/cisflow" / stage).glob("*.py"):
+            assert imported_stages(path) <= set(STAGES[: number + 1]), path
+    for name in SHARED - {"config"}:
+        assert imported_stages(root / "src/cisflow" / f"{name}.py") == set()
+
+
+def test_the_package_knows_nothing_of_snakemake(root):
+    for path in (root / "src/cisflow").rglob("*.py"):
+        names = {
+            alias.name
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        modules = {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
+        assert not {name for name in names | modules if name and name.split(".")[0] == "snakemake"}, path
+
+
+ALLOWED_ON_A_GPU_NODE = {"torch", "lightning_fabric", "torchmetrics", "numpy", "h5py", "safetensors", "wandb"}
+
+
+def test_models_and_training_need_little(root):
+    for stage in ("models", "training"):
+        for path in (root / "src/cisflow" / stage).glob("*.py"):
+            assert third_party(path) <= ALLOWED_ON_A_GPU_NODE, path
+
+
+def test_importing_the_configuration_is_cheap(root):
+    """Every cluster job parses the Snakefile again, so neither torch nor polars may come with it."""
+    code = (
+        "import sys, cisflow.config.project, cisflow.config.preflight, cisflow.provenance, cisflow.script\n"
+        "print([m for m in ('torch', 'polars', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_snakefile_is_short(root):
+    assert len((root / "Snakefile").read_text().splitlines()) < 80
+
+
+def test_the_version_is_one(root):
+    text = (root / "pyproject.toml").read_text()
+    assert f'version = "{__version__}"' in text
+    assert f"version: {__version__}" in (root / "CITATION.cff").read_text()
+    assert f"## {__version__}" in (root / "CHANGELOG.md").read_text()
+
+
+def test_documents_point_to_files_that_exist(root):
+    for path in [*root.glob("*.md"), *(root / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text()):
+            if not re.match(r"\w+://|mailto:", target):
+                assert (path.parent / target).exists(), f"{path.relative_to(root)} points to {target}"
