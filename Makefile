@@ -11,7 +11,7 @@ TORCH := torch==2.13.0
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 SCALE := --configfile config/two-core/config.yaml --
 
-.PHONY: help environment demo test lint format reproduction clean
+.PHONY: help environment demo test lint format reproduction benchmark-keras clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make lint          linters and formatters, without changing anything"
 	@echo "make format        format Python and Snakemake files"
 	@echo "make reproduction  train what two cores can at paper settings (hours) and renew docs/reproduction.md"
+	@echo "make benchmark-keras  an environment with TensorFlow, for benchmarks/training.py"
 	@echo "make clean         remove the environment; results stay"
 
 environment: $(VENV)/ready
@@ -62,6 +63,12 @@ format: environment
 reproduction: environment
 	$(RUN) snakemake --profile profiles/local $(SCALE) results/two-core/reproduction.md
 	cp results/two-core/reproduction.md docs/reproduction.md
+
+# The peer of benchmarks/training.py, in an environment of its own.
+benchmark-keras:
+	$(PYTHON) -m venv .venv-tensorflow
+	.venv-tensorflow/bin/python -m pip install --quiet tensorflow-cpu==2.21.0 h5py==3.14.0
+	.venv-tensorflow/bin/python -m pip install --quiet --no-deps tf-keras==2.21.0
 
 clean:
 	rm -rf $(VENV)

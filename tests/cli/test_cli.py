@@ -61,7 +61,7 @@ def test_explain_tells_values_origins_runs_and_costs():
     assert "51 trainings of 10 trials" in output
     assert "snakemake --profile profiles/slurm results/tasks/task1/report.html" in output
     demo = run("explain", "task1", "--config", "config/demo/config.yaml")
-    assert re.search(r"trials +3 +config/demo/tasks.yaml:\d+", demo)
+    assert re.search(r"trials +2 +config/demo/tasks.yaml:\d+", demo)
     assert "snakemake --profile profiles/demo results/demo/tasks/task1/report.html" in demo
 
 

@@ -182,14 +182,13 @@ class Task(Strict):
         The name has the architecture, the activation, and the value of every other key that is a list in the grid.
         """
         keys = list(type(self.model).model_fields)
-        values = [getattr(self.model, key) for key in keys]
-        grid = [dict(zip(keys, point, strict=True)) for point in itertools.product(*values)]
-        named = [key for key in keys[2:] if len(getattr(self.model, key)) > 1]
-        return {
-            "_".join([spec["name"], spec["activation"], *(f"{key}-{spec[key]:g}" if isinstance(spec[key], float)
-            else f"{key}-{spec[key]}" for key in named)]): spec
-            for spec in grid
-        }  # fmt: skip
+        points = itertools.product(*(getattr(self.model, key) for key in keys))
+        return {self._run_name(spec): spec for spec in (dict(zip(keys, point, strict=True)) for point in points)}
+
+    def _run_name(self, spec: dict[str, Any]) -> str:
+        further = [key for key in spec if key not in ("name", "activation") and len(getattr(self.model, key)) > 1]
+        values = {key: f"{spec[key]:g}" if isinstance(spec[key], float) else spec[key] for key in further}
+        return "_".join([spec["name"], spec["activation"], *(f"{key}-{value}" for key, value in values.items())])
 
     def training_settings(self) -> dict[str, Any]:
         """Return the settings of `cisflow.training.engine.fit`, with all defaults resolved."""
