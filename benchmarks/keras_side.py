@@ -1,6 +1,7 @@
-"""The Keras side of training.py: cnn-deep as the paper's TensorFlow code builds and trains it (runs in its own environment).
+"""The Keras side of training.py: cnn-deep as the paper's TensorFlow code builds and trains it.
 
-Reads an npz file of one-hot sequences and labels; prints a line of JSON for each epoch: sequences per second, loss, AUROC.
+Runs in an environment of its own. Reads an npz file of one-hot sequences and labels; prints a line of JSON for each
+epoch: sequences per second, loss, AUROC.
 """
 
 import json
@@ -35,7 +36,7 @@ def cnn_deep(activation: str) -> Model:
 
 def auroc(y: np.ndarray, p: np.ndarray) -> float:
     """Return the exact AUROC of all labels pooled, ties included (Mann-Whitney)."""
-    values, inverse, counts = np.unique(p.ravel(), return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(p.ravel(), return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     y = y.ravel()
     positives = y.sum()

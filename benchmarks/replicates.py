@@ -56,10 +56,8 @@ def main() -> None:
         together = seconds(spec, dataset, folder, args.device, args.precision, args.epochs, [trials])
         alone = seconds(spec, dataset, folder, args.device, args.precision, args.epochs, [[trial] for trial in trials])
         where = torch.cuda.get_device_name() if args.device == "gpu" else "CPU"
-        print(
-            f"{where}, {args.precision}, {args.trials} trials of cnn-deep, {args.epochs} epochs: together {together:.1f} s, "
-        )
-        print(f"one after another {alone:.1f} s; ratio {alone / together:.1f}")
+        print(f"{where}, {args.precision}, {args.trials} trials of cnn-deep, {args.epochs} epochs:")
+        print(f"together {together:.1f} s, one after another {alone:.1f} s; ratio {alone / together:.1f}")
         if args.grid:
             runs = load_project("config/config.yaml").task("task1").runs()
             parts = [

@@ -1,7 +1,7 @@
 """A training step of cnn-deep on Task 1: cisflow against the Keras implementation that the paper used.
 
-Same sequences, batch (100), layers, optimiser and threads; the two take turns, so that a busy machine troubles both. The
-first epoch of each run, in which TensorFlow traces its graph, does not count.
+Same sequences, batch (100), layers, optimiser and threads; the two take turns, so that a busy machine troubles both.
+The first epoch of each run, in which TensorFlow traces its graph, does not count.
 """
 
 import argparse
@@ -37,9 +37,8 @@ def main() -> None:
         dataset = task1(Path(folder))
         arrays = Path(folder, "arrays.npz")
         write_arrays(dataset, arrays)
-        print(
-            f"{args.threads} threads, {args.epochs} epochs, {args.repeats} runs of each; sequences a second (median, range)"
-        )
+        print(f"{args.threads} threads, {args.epochs} epochs, {args.repeats} runs of each")
+        print("sequences a second: median (range)")
         for activation in ("relu", "exponential"):
             compare(activation, dataset, arrays, Path(folder), args)
 

@@ -235,7 +235,7 @@ def test_the_page_of_a_task_has_its_tables(tables, tmp_path):
         figure, numbers = getattr(task, name)(tables, {})
         style.save(figure, numbers, tmp_path / "figures" / f"{name}.pdf")
     quality = [
-        {"split": s, "target": "", "quantity": "sequences", "value": n} for s, n in (("train", 400), ("test", 100))
+        {"split": s, "target": "all", "quantity": "sequences", "value": n} for s, n in (("train", 400), ("test", 100))
     ]
     write_tsv(tmp_path / "quality.tsv", quality[0], quality)
     paths = {

@@ -27,7 +27,9 @@ def test_zbed2_trains_from_the_mirror_and_beats_gc_content(clone, real_data):
 def test_without_mirror_and_network_the_message_says_what_to_do(clone, monkeypatch):
     # An address that answers nothing: no test may reach the network.
     sources = clone / "config/sources.yaml"
-    sources.write_text(sources.read_text().replace("https://raw.githubusercontent.com/p-koo", "http://127.0.0.1:9/p-koo"))
+    sources.write_text(
+        sources.read_text().replace("https://raw.githubusercontent.com/p-koo", "http://127.0.0.1:9/p-koo")
+    )
     fetch = clone / "src/cisflow/sources/fetch.py"
     fetch.write_text(fetch.read_text().replace("seconds = 2.0 **", "seconds = 0.001 **"))
     done = snakemake(clone, *DEMO, "results/demo/tasks/task5/dataset.h5")

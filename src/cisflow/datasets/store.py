@@ -83,7 +83,7 @@ def write_quality(path: str | Path, splits: Mapping[str, Split], targets: list[s
             "unknown_bases": int((split.x == UNKNOWN).sum()),
             "unmeasured_labels": int((~measured).sum()),
         }
-        rows += [{"split": name, "target": "", "quantity": key, "value": value} for key, value in found.items()]
+        rows += [{"split": name, "target": "all", "quantity": key, "value": value} for key, value in found.items()]
         quantity, reduce = ("positives", np.sum) if kind == "binary" else ("mean", np.mean)
         for column, target in enumerate(targets):
             value = float(reduce(split.y[measured[:, column], column], dtype=np.float64))

@@ -100,7 +100,9 @@ def _table(title: str, note: str, table: pl.DataFrame | None) -> Section:
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
+    return str(value)
 
 
 def _metric_summary(path: Path) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from cisflow.figures.style import (
     label,
     missing,
     new_figure,
+    strip,
     style,
 )
 from cisflow.tables import HISTORY, read_tsv
@@ -124,24 +125,17 @@ def filters(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
     labels = label_table(tables["labels"])
     labels = labels.filter(pl.col("trial") == labels["trial"].min())
     runs = labels["run"].unique(maintain_order=True).to_list()
-    shown, columns = runs[: settings["runs"]], 16
+    shown, columns, row_height = runs[: settings["runs"]], 8, 11
     parts = {run: labels.filter(pl.col("run") == run) for run in shown}
-    rows = [-(-len(part) // columns) for part in parts.values()]
+    heights = [row_height * -(-len(part) // columns) for part in parts.values()]
     with style():
-        figure = new_figure(TWO_COLUMNS, sum(8 + 10 * n for n in rows) + 4)
-        grid = figure.add_gridspec(
-            len(shown),
-            1,
-            height_ratios=[n + 0.4 for n in rows],
-            left=0.02,
-            right=0.98,
-            top=0.96,
-            bottom=0.02,
-            hspace=0.5,
-        )
-        for place, (run, part) in zip(grid, parts.items(), strict=True):
-            drawn = logo_grid(figure, place, filter_motifs(tables["motifs"], run, part["trial"][0]), part, columns)
-            drawn[0].annotate(run, (0, 1), (0, 9), "axes fraction", "offset points", fontsize=7, fontweight="bold")
+        figure, top = new_figure(TWO_COLUMNS, sum(heights) + 10 * len(heights)), 8
+        for height, (run, part) in zip(heights, parts.items(), strict=True):
+            motifs = filter_motifs(tables["motifs"], run, part["trial"][0])
+            drawn = logo_grid(figure, strip(figure, top, height, left=6), motifs, part, columns)
+            heading = {"fontsize": 7, "fontweight": "bold"}
+            drawn[0].annotate(run, (0, 1), (0, 9), "axes fraction", "offset points", **heading)
+            top += height + 10
     table = labels.filter(pl.col("run").is_in(shown))
     return figure, table.select("run", "trial", "filter", "factor", "target", "target_name", "e_value", "q_value")
 

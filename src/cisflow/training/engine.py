@@ -1,9 +1,9 @@
 """The training loop.
 
 R trials of one architecture train as one module with a replicate axis (`cisflow.models.layers`): each has its own
-seed, order of data, learning rate, plateau, early stop and best weights, and its result does not depend on the others.
-Everything random is a function of (seed, epoch, step), so that a training that was interrupted and goes on ends with
-the same bytes as one that was not.
+seed, order of data, learning rate, plateau, early stop and best weights, and its result does not depend on the others,
+but for the dropout masks, which are drawn for all of them at once. Everything random is a function of (seed, epoch,
+step), so that a training that was interrupted and goes on ends with the same bytes as one that was not.
 """
 
 import ctypes

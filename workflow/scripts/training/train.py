@@ -55,14 +55,19 @@ def main() -> None:
     info, (train, valid) = load(args.dataset, ["train", "valid"], fabric.device, args.data == "memory")
     seeds = {f"trial-{number}": seed_of(args.task, args.run, f"trial-{number}") for number in range(args.trials)}
     settings = {"model": args.model, "training": args.training, "trials": args.trials, "threads": args.threads}
-    where = {"device": str(fabric.device), "precision": str(fabric.strategy.precision.precision)}
+    together = args.replicates or (args.trials if fabric.device.type == "cuda" else 1)
+    where = {
+        "device": str(fabric.device),
+        "precision": str(fabric.strategy.precision.precision),
+        "replicates": together,
+    }
     key = hashlib.sha256(
         json.dumps([settings, where, sha256(args.dataset), code_hash(__file__)], sort_keys=True).encode()
     ).hexdigest()
     work = args.work / key[:16]
     loggers = [LOGGERS[name](args.out, f"{args.task}_{args.run}", settings) for name in args.loggers]
     stop = _Stop()
-    for names in _groups(list(seeds), args.replicates or (args.trials if fabric.device.type == "cuda" else 1)):
+    for names in _groups(list(seeds), together):
         if all((work / name / "model.json").is_file() for name in names):
             log.info("%s: done before the interruption", ", ".join(names))
             continue
