@@ -69,6 +69,7 @@ include: "workflow/rules/datasets.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/motifs.smk"
+include: "workflow/rules/attribution.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
 

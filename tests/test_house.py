@@ -13,7 +13,7 @@ from cisflow import __version__
 from cisflow.provenance import _digest
 from tests.workflow.conftest import environment
 
-STAGES = ("sources", "datasets", "models", "training", "evaluation", "motifs", "figures", "claims")
+STAGES = ("sources", "datasets", "models", "training", "evaluation", "motifs", "attribution", "figures", "claims")
 # Helpers that every stage may use.
 SHARED = {"errors", "io", "sequence", "seeds", "provenance", "script", "pwm", "tables", "config"}
 

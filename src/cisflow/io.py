@@ -17,7 +17,7 @@ from cisflow import __version__
 from cisflow.errors import CisflowError
 
 # Which rule makes a file of each schema: a reader that finds something else tells the user where to get one.
-SCHEMAS = {"dataset/1": "make_dataset", "filters/1": "filters"}
+SCHEMAS = {"dataset/1": "make_dataset", "filters/1": "filters", "attributions/1": "attribute"}
 
 
 @contextmanager

@@ -19,9 +19,14 @@ HITS = ("query", "target", "target_name", "p_value", "e_value", "q_value", "offs
 TOMTOM = (*ABOUT, "set", *HITS)
 MATCHES = (*ABOUT, "set", "filters", "with_matrix", "match_fraction", "match_any", "factors_found")
 LABELS = (*ABOUT, "filter", "factor", "target", "target_name", "e_value", "q_value")
+ATTRIBUTION_SCORES = (*ABOUT, "method", "sequences", "auroc", "aupr")
+ATTRIBUTION_QUALITY = (*ABOUT, "method", "quantity", "value", "n")
+# A row a base: of a sequence, the one that is there with its score; of the ground truth, all four with their heights.
+ATTRIBUTION_EXAMPLES = (*ABOUT, "method", "example", "sequence", "position", "base", "score", "auroc", "aupr")
 
 # Columns that hold names, which may look like numbers.
-TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus")
+TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
+    "method", "sequence", "base")  # fmt: skip
 
 
 def read_tsv(path: str | Path, columns: Sequence[str]) -> pl.DataFrame:

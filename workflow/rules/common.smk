@@ -33,6 +33,25 @@ def runs_of(wildcards):
     return [f"{project.settings.results}/tasks/{wildcards.task}/runs/{run}" for run in task.runs()]
 
 
+def maps_of(wildcards):
+    task = task_of(wildcards)
+    return [f"{project.settings.results}/tasks/{wildcards.task}/attribution/maps/{run}" for run in task.runs()]
+
+
+def with_truth(path):
+    """Return an input function for a data set with a ground truth; a task without one is refused before any job."""
+
+    def checked(wildcards):
+        if not task_of(wildcards).dataset.kind.startswith("synthetic"):
+            raise WorkflowError(
+                f"task '{wildcards.task}': its data set has no ground truth to score attributions against; only "
+                "synthetic data sets have one. Ask for attribution/quality.tsv or attribution/maps instead."
+            )
+        return path
+
+    return checked
+
+
 def growing(amount):
     """Return a resource that doubles with each attempt."""
     return lambda wildcards, attempt: amount * 2 ** (attempt - 1)

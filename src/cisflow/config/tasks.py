@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from cisflow.attribution.presets import METHODS, PRESETS
 from cisflow.config.datasets import Dataset
 from cisflow.config.strict import Grid, Name, Strict
 from cisflow.models.zoo import ACTIVATION_ALIASES, ACTIVATIONS, ARCHITECTURES, INITIALIZERS
@@ -146,6 +147,27 @@ class Evaluation(Strict):
     baselines: list[Literal["gc_content"]] = Field([], description="Simple predictors measured beside the models.")
 
 
+class Attribution(Strict):
+    """What the models read in single sequences. The preset says how; the keys after it change parts of it."""
+
+    methods: list[Literal[METHODS]] = Field(list(METHODS), min_length=1)
+    split: Literal["train", "valid", "test"] = "test"
+    sequences: PositiveInt = Field(500, description="The first ones; for binary labels the first positive ones.")
+    target: Name | None = Field(None, description="Which target is explained; default: the first.")
+    preset: Literal[tuple(PRESETS)] = Field("recommended", description="'paper-2021' does as Koo & Ploenzke did.")
+    output: Literal["probability", "logit"] | None = Field(None, description="What is explained.")
+    reference: Literal["permuted", "dinucleotide"] | None = Field(None, description="What paths start from.")
+    references: PositiveInt | None = Field(None, description="References for each sequence.")
+    steps: PositiveInt | None = Field(None, description="Points on the path of integrated gradients.")
+    limits: dict[Literal["integrated_gradients", "deep_lift_shap"], PositiveFloat] = Field(
+        {"deep_lift_shap": 0.01}, description="Largest median convergence error with which results are used."
+    )
+
+    def changes(self) -> dict[str, Any]:
+        """Return the settings that are laid over the preset's."""
+        return self.model_dump(include={"output", "reference", "references", "steps"})
+
+
 class Task(Strict):
     """A data set, the models that are trained on it, and what is read from them."""
 
@@ -157,6 +179,7 @@ class Task(Strict):
     evaluation: Evaluation = Evaluation()
     filters: Filters | None = Filters()
     tomtom: Tomtom = Tomtom()
+    attribution: Attribution = Attribution()
     ground_truth: dict[Name, list[str]] = Field({}, description="Motif ids that are right for each factor, if known.")
 
     @property

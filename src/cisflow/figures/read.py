@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from cisflow.pwm import Motif, read_meme
-from cisflow.tables import LABELS, MATCHES, METRICS, read_tsv
+from cisflow.tables import ATTRIBUTION_EXAMPLES, ATTRIBUTION_SCORES, LABELS, MATCHES, METRICS, read_tsv
 
 
 def match_table(path: str | Path) -> pl.DataFrame:
@@ -27,3 +27,13 @@ def label_table(path: str | Path) -> pl.DataFrame:
 def filter_motifs(folder: str | Path, run: str, trial: int) -> dict[str, Motif]:
     """Return the matrices of a trial's filters, by name; a filter without a matrix is not there."""
     return {motif.id: motif for motif in read_meme(Path(folder) / run / f"trial-{trial}.meme", empty=True)}
+
+
+def score_table(path: str | Path) -> pl.DataFrame:
+    """Return the scores of attributions against the ground truth, a row for each trial and method."""
+    return read_tsv(path, ATTRIBUTION_SCORES)
+
+
+def example_table(path: str | Path) -> pl.DataFrame:
+    """Return attributions of example sequences, and their ground truth, a row a base."""
+    return read_tsv(path, ATTRIBUTION_EXAMPLES)

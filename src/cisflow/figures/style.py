@@ -47,6 +47,13 @@ LABELS = {
     "exp_relu": "modified exp",
     "log_relu": "log-ReLU",
 }
+METHOD_LABELS = {
+    "saliency": "saliency",
+    "mutagenesis": "mutagenesis",
+    "integrated_gradients": "integrated gradients",
+    "deep_lift_shap": "DeepLIFT/SHAP",
+    "truth": "ground truth",
+}
 
 _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",

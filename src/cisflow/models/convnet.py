@@ -24,10 +24,16 @@ class ResidualBlock(nn.Module):
         self.conv2 = Conv1d(replicates, channels, channels, width, "same")
         self.inner2, self.norm2, self.out = Pointwise("relu"), BatchNorm(replicates, channels), Pointwise("relu")
 
+    def branch(self) -> list[nn.Module]:
+        """Return the layers of f, in order."""
+        return [self.conv1, self.inner1, self.norm1, self.outer1, self.conv2, self.inner2, self.norm2]
+
     def forward(self, x: Tensor) -> Tensor:
         """Return a map of the shape of x."""
-        y = self.outer1(self.norm1(self.inner1(self.conv1(x))))
-        return self.out(x + self.norm2(self.inner2(self.conv2(y))))
+        y = x
+        for layer in self.branch():
+            y = layer(y)
+        return self.out(x + y)
 
     def reset(self, replicate: int, initializer: str, generator: torch.Generator) -> None:
         """Draw the initial weights of one replicate."""

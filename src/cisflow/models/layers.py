@@ -91,11 +91,16 @@ class MaxPool(nn.Module):
         super().__init__()
         self.size, self.padding = size, padding
 
+    def pads(self, length: int) -> tuple[int, int]:
+        """Return how many positions of minus infinity are put before and behind a map of this length."""
+        missing = -length % self.size if self.padding == "same" else 0
+        return missing // 2, missing - missing // 2
+
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, 1, length) to (batch, channels, 1, length / size)."""
-        missing = -x.shape[-1] % self.size if self.padding == "same" else 0
-        if missing:
-            x = F.pad(x, (missing // 2, missing - missing // 2), value=float("-inf"))
+        pads = self.pads(x.shape[-1])
+        if any(pads):
+            x = F.pad(x, pads, value=float("-inf"))
         return F.max_pool2d(x, (1, self.size))
 
 

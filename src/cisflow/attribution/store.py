@@ -1,0 +1,61 @@
+"""The attribution contract: one HDF5 file for each trial and method.
+
+`scores` float32 (n, length, 4), `x` uint8 (n, length), `id` bytes (n,), and where the method has them `convergence` and
+`spread` float32 (n,) (see `methods.Map`). Attributes: `method`, `target`, and `settings` (JSON).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cisflow.attribution.methods import Map, reduce
+from cisflow.attribution.presets import Settings
+from cisflow.io import h5_reader, h5_writer
+
+SCHEMA = "attributions/1"
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """What is explained: base indices x (n, length), identities (n,), and the rows of the split that they are."""
+
+    x: NDArray[np.uint8]
+    id: NDArray[np.bytes_]
+    rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A map as read: one score a position (n, length), with what it is a map of."""
+
+    method: str
+    scores: NDArray[np.float32]
+    x: NDArray[np.uint8]
+    id: NDArray[np.bytes_]
+
+
+def write_map(
+    path: str | Path, map_: Map, sequences: Sequences, method: str, target: str, settings: Settings,
+    inputs: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
+    """Write a map; `inputs` are the SHA-256 of the files it was made from, by file name."""
+    with h5_writer(path, SCHEMA, inputs) as h5:
+        h5.attrs["method"], h5.attrs["target"] = method, target
+        h5.attrs["settings"] = json.dumps(asdict(settings), sort_keys=True)
+        h5.create_dataset("scores", data=map_.scores, chunks=True, compression="lzf", shuffle=True)
+        h5.create_dataset("x", data=sequences.x)
+        h5.create_dataset("id", data=sequences.id)
+        for name in ("convergence", "spread"):
+            if (values := getattr(map_, name)) is not None:
+                h5.create_dataset(name, data=values)
+
+
+def read_map(path: str | Path) -> Stored:
+    """Read a map, reduced to one score a position as its settings say."""
+    with h5_reader(path, SCHEMA) as h5:
+        settings, method, x = Settings(**json.loads(h5.attrs["settings"])), str(h5.attrs["method"]), h5["x"][:]
+        return Stored(method, reduce(h5["scores"][:], x, method, settings), x, h5["id"][:])
