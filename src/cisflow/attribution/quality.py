@@ -58,9 +58,10 @@ def check_limits(table: pl.DataFrame, limits: Mapping[str, float]) -> None:
     """
     errors = table.filter(pl.col("quantity") == "convergence_error")
     beyond = [
-        f"  {row['run']} trial {row['trial']}, {row['method']}: {row['value']:.3g} (limit {limits[row['method']]:g})"
-        for row in errors.iter_rows(named=True)
-        if row["method"] in limits and not (row["value"] is not None and row["value"] <= limits[row["method"]])
+        f"  {row['run']} trial {row['trial']}, {row['method']}: {_number(row['value'])} "
+        f"(limit {limits[row['method']]:g})"
+        for row in errors.filter(pl.col("method").is_in(list(limits))).iter_rows(named=True)
+        if row["value"] is None or row["value"] > limits[row["method"]]
     ]
     if beyond:
         raise CisflowError(
@@ -69,6 +70,10 @@ def check_limits(table: pl.DataFrame, limits: Mapping[str, float]) -> None:
             + "\nFor integrated gradients raise 'steps'; for DeepLIFT/SHAP a layer lacks its rule "
             "(cisflow.attribution.deep_lift); or change 'limits' under the task's 'attribution'."
         )
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3g}"
 
 
 def _shortened(lines: Iterable[str], most: int = 10) -> str:
