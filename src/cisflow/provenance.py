@@ -17,7 +17,10 @@ from cisflow.io import sha256, write_json
 
 PACKAGE = Path(__file__).parent
 # The libraries whose version can change a number.
-LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "h5py", "polars", "memelite", "pyjaspar", "matplotlib")
+LIBRARIES = (
+    "torch", "numpy", "scipy", "scikit-learn", "h5py", "polars", "memelite", "pyjaspar", "matplotlib", "captum",
+    "tangermeme",
+)  # fmt: skip
 
 
 def code_hash(*entries: str | Path) -> str:

@@ -2,6 +2,8 @@
 
 import json
 
+from cisflow.config.claims import TABLES
+
 SCRIPTS = "workflow/scripts"
 NOTEBOOKS = "workflow/notebooks"
 
@@ -96,7 +98,5 @@ def plots_of(task):
 
 
 def claimed_tables(wildcards):
-    tasks = {claim.task for claim in project.claims.values()}
-    tables = [f"{project.settings.results}/tasks/{task}/metrics.tsv" for task in sorted(tasks)]
-    filters = [task for task in sorted(tasks) if project.task(task).filters]
-    return tables + [f"{project.settings.results}/tasks/{task}/motifs/matches.tsv" for task in filters]
+    tables = {(claim.task, TABLES[claim.table]) for claim in project.claims.values()}
+    return [f"{project.settings.results}/tasks/{task}/{table}" for task, table in sorted(tables)]

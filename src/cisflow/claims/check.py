@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from cisflow.tables import MATCHES, METRICS, read_tsv
+from cisflow.config.claims import TABLES
+from cisflow.tables import ABOUT, ATTRIBUTION_SCORES, MATCHES, METRICS, read_tsv
 
 COLUMNS = (
     "claim", "model", "activation", "metric", "statistic", "published", "ours", "low", "high", "trials", "difference",
@@ -31,17 +32,29 @@ Row = dict[str, Any]
 def read_tables(folder: str | Path) -> dict[str, pl.DataFrame]:
     """Return the tables of a task that claims are checked against, a row a trial: model, activation and values.
 
-    `metrics` has the test metrics, averaged over targets; `matches` the statistics of the real (not shuffled) filters.
-    A table that does not exist is empty.
+    `metrics` has the test metrics, averaged over targets; `matches` the statistics of the real (not shuffled) filters;
+    `attribution` the scores of all methods, as auroc_saliency. A table that does not exist is left out.
     """
-    metrics, matches = Path(folder) / "metrics.tsv", Path(folder) / "motifs" / "matches.tsv"
-    tables = {}
-    if metrics.exists():
-        table = read_tsv(metrics, METRICS).filter((pl.col("set") == "test") & (pl.col("target") == "mean"))
-        tables["metrics"] = table.pivot("metric", index=["run", "model", "activation", "trial"], values="value")
-    if matches.exists():
-        tables["matches"] = read_tsv(matches, MATCHES).filter(pl.col("set") == "filters")
-    return tables
+    paths = {name: Path(folder) / path for name, path in TABLES.items()}
+    return {name: _READ[name](path) for name, path in paths.items() if path.exists()}
+
+
+def _metrics(path: Path) -> pl.DataFrame:
+    table = read_tsv(path, METRICS).filter((pl.col("set") == "test") & (pl.col("target") == "mean"))
+    return table.pivot("metric", index=["run", "model", "activation", "trial"], values="value")
+
+
+def _matches(path: Path) -> pl.DataFrame:
+    return read_tsv(path, MATCHES).filter(pl.col("set") == "filters")
+
+
+def _attribution(path: Path) -> pl.DataFrame:
+    table = read_tsv(path, ATTRIBUTION_SCORES).unpivot(["auroc", "aupr"], index=[*ABOUT, "method"])
+    names = pl.concat_str("variable", "method", separator="_")
+    return table.with_columns(names).pivot("variable", index=list(ABOUT), values="value")
+
+
+_READ = {"metrics": _metrics, "matches": _matches, "attribution": _attribution}
 
 
 def check_claim(name: str, claim: Claim, tables: Mapping[str, pl.DataFrame]) -> Iterator[Row]:

@@ -6,6 +6,9 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from cisflow.config.strict import Name, Strict
 
+# Tables that numbers are read from, below the folder of their task.
+TABLES = {"metrics": "metrics.tsv", "matches": "motifs/matches.tsv", "attribution": "attribution/scores.tsv"}
+
 
 class Claim(Strict):
     """A group of published numbers of one kind, by model and activation."""
@@ -13,8 +16,11 @@ class Claim(Strict):
     title: str
     source: str = Field(description="Where the numbers were published, and how they were read.")
     task: Name
-    table: Literal["metrics", "matches"]
-    metric: str = Field(description="Column of matches.tsv, or metric of metrics.tsv (averaged over targets).")
+    table: Literal[tuple(TABLES)]
+    metric: str = Field(
+        description="Metric of metrics.tsv (averaged over targets), column of matches.tsv, or of the scores of "
+        "attributions as auroc_saliency."
+    )
     statistic: Literal["median", "mean", "t_test"] = Field("median", description="Over trials.")
     versus: dict[Name, Name] = Field({}, description="For t_test: the activation that each is compared with.")
     tolerance: PositiveFloat = Field(description="Largest difference that still agrees; for t_test in log10 of p.")
