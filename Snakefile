@@ -64,14 +64,11 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/sources.smk"
-include: "workflow/rules/datasets.smk"
-include: "workflow/rules/training.smk"
-include: "workflow/rules/evaluation.smk"
-include: "workflow/rules/motifs.smk"
-include: "workflow/rules/attribution.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/claims.smk"
+
+
+for stage in ("sources", "datasets", "training", "evaluation", "motifs", "attribution", "figures", "claims"):
+
+    include: f"workflow/rules/{stage}.smk"
 
 
 rule all:

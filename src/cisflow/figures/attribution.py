@@ -1,5 +1,6 @@
 """Panels of attributions: two models trial by trial, methods side by side, and logos of an example."""
 
+import math
 from collections.abc import Sequence
 
 import polars as pl
@@ -9,7 +10,7 @@ from matplotlib.gridspec import SubplotSpec
 
 from cisflow.figures.logos import draw_scores
 from cisflow.figures.panels import in_order
-from cisflow.figures.style import BLACK, GREY, METHOD_LABELS, colour, dots, label, missing
+from cisflow.figures.style import BLACK, GREY, METHOD_LABELS, colour, dots, missing
 from cisflow.models.zoo import ARCHITECTURES
 
 # Positions that a logo shows: at 183 mm a letter is then wide enough to be read.
@@ -32,15 +33,14 @@ def scatter(axes: Axes, table: pl.DataFrame, activations: Sequence[str], models:
         return
     for activation in activations:
         own = table.filter(pl.col("activation") == activation)
-        axes.scatter(
-            own["x"], own["y"], s=12, color=colour(activation), alpha=0.75, linewidths=0, label=label(activation)
-        )
+        axes.scatter(own["x"], own["y"], s=12, color=colour(activation), alpha=0.75, linewidths=0)
     low, high = min(table["x"].min(), table["y"].min()), max(table["x"].max(), table["y"].max())
     edge = max(0.05 * (high - low), 0.005)
     limits = (low - edge, min(high + edge, 1.0))
     axes.axline((low, low), slope=1, color=GREY, linestyle=(0, (2, 1.5)), linewidth=0.8, zorder=0)
     axes.set(xlim=limits, ylim=limits, xlabel=f"{models[0]}: {title}", ylabel=f"{models[1]}: {title}")
     axes.set_aspect("equal")
+    axes.locator_params(nbins=4)
 
 
 def methods(axes: Axes, table: pl.DataFrame, value: str, activation: str) -> None:
@@ -80,8 +80,8 @@ def logos(
             draw_scores(axes, part, first, last)
             _titles(axes, title, part["aupr"][0], part["activation"][0])
         drawn.append(axes)
-    drawn[-1].set_xticks(range(first, last, 10))
-    drawn[-1].set_xlabel(f"position in sequence {own['sequence'][0]} (bases, from 0)")
+    drawn[-1].set_xticks(range(-(-first // 10) * 10, last, 10))
+    drawn[-1].set_xlabel(f"position in {own['sequence'][0]} (bases, from 0)")
     return drawn
 
 
@@ -100,7 +100,9 @@ def _window(table: pl.DataFrame) -> tuple[int, int]:
     heights = dict(truth.iter_rows())
     size = min(SHOWN, length)
     sums = [sum(heights.get(p, 0.0) for p in range(start, start + size)) for start in range(length - size + 1)]
-    first = sums.index(max(sums))
+    # Many stretches may hold the same motifs: the middle one cuts none at its edge.
+    best = [start for start, total in enumerate(sums) if math.isclose(total, max(sums), rel_tol=1e-9)]
+    first = best[len(best) // 2]
     return first, first + size
 
 

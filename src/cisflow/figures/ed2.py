@@ -34,18 +34,18 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     activations = [a for a in settings["activations"] if a in scores["activation"]]
     scores = scores.filter(pl.col("activation").is_in(activations))
     found = in_order(scores["method"].to_list(), tuple(METHOD_LABELS))
-    examples, height = example_table(tables["examples"]), 13 * (len(found) + 1)
+    examples, height = example_table(tables["examples"]), 11 * (len(found) + 1)
     with style():
-        figure = new_figure(TWO_COLUMNS, 96 + (height + 14) * len(activations))
+        figure = new_figure(TWO_COLUMNS, 94 + (height + 17) * len(activations))
         for letter, value, left, right in (("a", "auroc", 14, 95), ("b", "aupr", 106, 2)):
             _boxes(figure, strip(figure, top=8, height=62, left=left, right=right), scores, value, activations, letter)
         for number, activation in enumerate(activations):
             rows = [(f"{settings['logos_model']}_{activation}", method, METHOD_LABELS[method]) for method in found]
-            place = strip(figure, top=97 + number * (height + 14), height=height, left=6)
+            place = strip(figure, top=98 + number * (height + 17), height=height, left=6)
             drawn = logos(figure, place, examples, rows)
-            panel(drawn[0], "cd"[number], x=-4, y=5)
+            panel(drawn[0], "cd"[number], x=-4, y=4.5)
             heading = f"{settings['logos_model']}, {label(activation)}"
-            drawn[0].annotate(heading, (0.5, 1), (0, 12), "axes fraction", "offset points", ha="center", weight="bold")
+            drawn[0].annotate(heading, (0, 1), (0, 13), "axes fraction", "offset points", weight="bold")
     return figure, scores.select("model", "activation", "trial", "method", "sequences", "auroc", "aupr")
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from cisflow.figures.attribution import logos, pairs, scatter
 from cisflow.figures.panels import in_order
 from cisflow.figures.read import example_table, metric_table, score_table
-from cisflow.figures.style import TWO_COLUMNS, label, new_figure, panel, strip, style
+from cisflow.figures.style import TWO_COLUMNS, colour, label, new_figure, panel, strip, style
 
 MODELS = ("cnn-local", "cnn-dist")
 
@@ -51,7 +52,8 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
             axes = figure.add_subplot(place)
             scatter(axes, table, shown, MODELS, title)
             panel(axes, letter, x=-12, y=1)
-        axes.legend(loc="center left", bbox_to_anchor=(1.03, 0.5), handlelength=0.8, borderaxespad=0)
+        key = [Line2D([], [], marker="o", markersize=3.5, linestyle="", color=colour(a), label=label(a)) for a in shown]
+        axes.legend(handles=key, loc="center left", bbox_to_anchor=(1.03, 0.5), handlelength=0.8, borderaxespad=0)
         drawn = logos(figure, strip(figure, top=66, height=height, left=6), example_table(tables["examples"]), rows)
         panel(drawn[0], "d", x=-4, y=3)
     return figure, _numbers(found)
