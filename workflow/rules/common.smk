@@ -2,7 +2,7 @@
 
 import json
 
-from cisflow.config.claims import TABLES
+from cisflow.claims.tables import TABLES
 
 SCRIPTS = "workflow/scripts"
 NOTEBOOKS = "workflow/notebooks"

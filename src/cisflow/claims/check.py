@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from cisflow.config.claims import TABLES
+from cisflow.claims.tables import TABLES
 from cisflow.tables import ABOUT, ATTRIBUTION_SCORES, MATCHES, METRICS, read_tsv
 
 COLUMNS = (

@@ -4,10 +4,8 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from cisflow.claims.tables import TABLES
 from cisflow.config.strict import Name, Strict
-
-# Tables that numbers are read from, below the folder of their task.
-TABLES = {"metrics": "metrics.tsv", "matches": "motifs/matches.tsv", "attribution": "attribution/scores.tsv"}
 
 
 class Claim(Strict):
