@@ -10,6 +10,7 @@ Results have these names, below `results` (paper scale) or another folder named 
 """
 
 import os
+import re
 import sys
 from snakemake.utils import min_version
 
@@ -30,7 +31,7 @@ from snakemake.exceptions import WorkflowError
 
 share_package()
 try:
-    project = load_project(config)
+    project = load_project(config, files=workflow.configfiles)
     # Only the process that schedules looks at files; a job of it has no time to lose.
     if workflow.is_main_process:
         check_files(project)
@@ -46,9 +47,9 @@ pathvars:
 
 
 wildcard_constraints:
-    task="|".join(project.tasks),
-    source="|".join(project.sources),
-    figure="|".join(project.figures),
+    task="|".join(map(re.escape, project.tasks)),
+    source="|".join(map(re.escape, project.sources)),
+    figure="|".join(map(re.escape, project.figures)),
     run="[^/]+",
     file="[^/]+",
 

@@ -135,7 +135,7 @@ tasks:
     [
         (
             "tomtom: {database: jaspar2061}",
-            "tasks.mine.tomtom.database: there is no source 'jaspar2061'. Did you mean 'jas",
+            "tasks.mine.tomtom.database: there is no source of motifs 'jaspar2061'. Did you mean 'jas",
         ),
         ("model: {name: cnn-2, activation: [relu, relu]}", "activation: a value stands in the list twice: relu, relu"),
         ("model: {name: []}", "should have at least 1 item"),

@@ -25,6 +25,7 @@ rule attribute:
         target=lambda wildcards: task_of(wildcards).attribution.target or [],
         preset=lambda wildcards: task_of(wildcards).attribution.preset,
         changes=lambda wildcards: as_json(task_of(wildcards).attribution.changes()),
+        device=lambda wildcards: task_of(wildcards).training.device,
         code=code("attribution/attribute.py"),
     shell:
         r"""
@@ -40,6 +41,7 @@ rule attribute:
             --sequences {params.sequences:q} \
             --preset {params.preset:q} \
             --changes {params.changes:q} \
+            --device {params.device:q} \
             --threads {threads} \
             --out {output:q}
         """

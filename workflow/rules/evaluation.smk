@@ -24,6 +24,7 @@ rule evaluate:
     params:
         splits=lambda wildcards: task_of(wildcards).evaluation.splits,
         baselines=lambda wildcards: task_of(wildcards).evaluation.baselines,
+        device=lambda wildcards: task_of(wildcards).training.device,
         code=code("evaluation/evaluate.py"),
     shell:
         r"""
@@ -35,6 +36,7 @@ rule evaluate:
             --dataset {input.dataset:q} \
             --runs {input.runs:q} \
             --splits {params.splits:q} \
+            --device {params.device:q} \
             --threads {threads} \
             --predictions {output.predictions:q} \
             --metrics {output.metrics:q} \

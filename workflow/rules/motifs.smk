@@ -23,6 +23,7 @@ rule filters:
     params:
         split=lambda wildcards: task_of(wildcards).filters.split,
         settings=filter_settings,
+        device=lambda wildcards: task_of(wildcards).training.device,
         code=code("motifs/filters.py"),
     shell:
         r"""
@@ -34,6 +35,7 @@ rule filters:
             --runs {input.runs:q} \
             --split {params.split:q} \
             --settings {params.settings:q} \
+            --device {params.device:q} \
             --threads {threads} \
             --motifs {output.motifs:q} \
             --out {output.filters:q} \

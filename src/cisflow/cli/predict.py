@@ -11,7 +11,7 @@ from cisflow.evaluation.predict import predict
 from cisflow.sequence import UNKNOWN
 from cisflow.tables import write_table
 from cisflow.training.checkpoint import load_model, read_description
-from cisflow.training.engine import make_fabric
+from cisflow.training.engine import choose_device
 
 WRITERS = {".tsv": write_table, ".parquet": write_parquet}
 
@@ -28,6 +28,8 @@ def predict_fasta(
     """
     if output.suffix not in WRITERS:
         raise CisflowError(f"--out {output}: the name must end in {' or '.join(WRITERS)}.")
+    if len(set(checkpoints)) < len(checkpoints):
+        raise CisflowError("a checkpoint is given twice; name each once.")
     descriptions = {folder: read_description(folder) for folder in checkpoints}
     lengths = {description["length"] for description in descriptions.values()}
     if len(lengths) > 1:
@@ -35,7 +37,7 @@ def predict_fasta(
             f"the models take sequences of different lengths ({sorted(lengths)}); predict them one by one."
         )
     names, x = read_fasta(fasta, lengths.pop())
-    place = make_fabric(device, "32-true").device
+    place = choose_device(device)
     tables = []
     for folder, description in descriptions.items():
         p = predict(load_model(folder, weights, place), x, description["kind"])

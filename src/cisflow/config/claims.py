@@ -4,8 +4,10 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from cisflow.claims.tables import TABLES
-from cisflow.config.strict import Name, Strict
+from cisflow.claims.tables import NUMBERS, TABLES
+from cisflow.config.strict import Name, Strict, did_you_mean
+from cisflow.config.tasks import BASELINES
+from cisflow.models.zoo import ACTIVATIONS, ARCHITECTURES
 
 
 class Claim(Strict):
@@ -28,6 +30,19 @@ class Claim(Strict):
     expected: dict[Name, dict[Name, float | None]] = Field(
         description="Published value by model and activation; null where none was published, to report ours alone."
     )
+
+    @model_validator(mode="after")
+    def _known_names(self):
+        for what, names, known in (
+            ("metric", [self.metric], NUMBERS[self.table]),
+            ("expected", self.expected, (*ARCHITECTURES, *BASELINES)),
+            ("expected", [a for values in self.expected.values() for a in values], (*ACTIVATIONS, "baseline")),
+            ("versus", [*self.versus, *self.versus.values()], ACTIVATIONS),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{what}: '{name}' is not known.{did_you_mean(name, known)}")
+        return self
 
     @model_validator(mode="after")
     def _versus_for_tests(self):

@@ -81,5 +81,11 @@ class Hdf5(Strict):
             raise ValueError(f"channels: '{self.channels}' has not each of A, C, G, T once")
         return self
 
+    @model_validator(mode="after")
+    def _targets_once(self):
+        if len(set(self.targets)) < len(self.targets) or "mean" in self.targets:
+            raise ValueError("targets: each name must be there once, and 'mean' is the name of their average")
+        return self
+
 
 Dataset = Annotated[SyntheticMotifs | SyntheticGrammar | Hdf5, Field(discriminator="kind")]

@@ -1,18 +1,23 @@
 """Checks of the files that a configuration names, before the first job."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 
 from cisflow.config.project import Project
+from cisflow.config.tasks import Task
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader
+from cisflow.pwm import read_meme
+from cisflow.sources.jaspar import release_motifs
 
 
 def check_files(project: Project) -> None:
-    """Check that users' own data files are whole and have the arrays that their task names.
+    """Check that users' own data files have the arrays, and motif databases the motifs, that their tasks name.
 
-    A file that is not there is left to Snakemake, which reports it if a target needs it.
+    A data file that is not there is left to Snakemake, which reports it if a target needs it; a database that has to
+    be fetched first is checked by the job that reads it.
 
     Raises
     ------
@@ -20,11 +25,12 @@ def check_files(project: Project) -> None:
         All problems of all tasks, a line each.
     """
     problems = [f"tasks.{name}.dataset: {problem}" for name, task in project.tasks.items() for problem in _of(task)]
+    problems += _missing_motifs(project)
     if problems:
         raise CisflowError("files that the configuration names have problems:\n" + "\n".join(problems))
 
 
-def _of(task) -> list[str]:
+def _of(task: Task) -> list[str]:
     dataset = task.dataset
     if dataset.kind != "hdf5" or dataset.source is not None or not Path(dataset.file).exists():
         return []
@@ -39,3 +45,40 @@ def _of(task) -> list[str]:
     except CisflowError as error:
         return [str(error)]
     return [f"{dataset.file}: there is no array {', '.join(missing)}; name the arrays with 'keys'."] if missing else []
+
+
+def _missing_motifs(project: Project) -> list[str]:
+    """Return a problem for each motif id that a task names and its database does not have."""
+    known: dict[str, set[str] | None] = {}
+    problems = []
+    for name, task in project.tasks.items():
+        for key, source, wanted in _named_motifs(task):
+            if source not in known:
+                known[source] = _motif_ids(project, source)
+            missing = sorted(wanted - known[source]) if known[source] is not None else []
+            # A factor has matrices of several versions, of which a database has one.
+            if missing and (not key.startswith("ground_truth") or len(missing) == len(wanted)):
+                problems.append(f"tasks.{name}.{key}: {source} has no motif {', '.join(missing)}.")
+    return problems
+
+
+def _named_motifs(task: Task) -> Iterator[tuple[str, str, set[str]]]:
+    """Yield the keys of a task that hold motif ids, the source that must have them, and the ids."""
+    database = task.tomtom.database
+    yield "tomtom.exclude", database, set(task.tomtom.exclude)
+    for factor, ids in task.ground_truth.items():
+        yield f"ground_truth.{factor}", database, set(ids)
+    for key in ("classes", "core", "background"):
+        ids = getattr(task.dataset, key, ())
+        yield f"dataset.{key}", getattr(task.dataset, "motifs", ""), set(ids.values() if isinstance(ids, dict) else ids)
+
+
+def _motif_ids(project: Project, name: str) -> set[str] | None:
+    """Return the motif ids of a source; None if it has to be fetched first."""
+    source = project.sources.get(name)
+    if source is None:
+        return None
+    if source.jaspar:
+        return {motif.id for motif in release_motifs(**source.jaspar.model_dump())}
+    paths = [project.root / project.source_file(name, file) for file in source.files if file.endswith(".meme")]
+    return {motif.id for path in paths for motif in read_meme(path)} if all(map(Path.exists, paths)) else None

@@ -1,6 +1,6 @@
 """The whole configuration, loaded and checked together: one call for the Snakefile, the command line and the tests."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,15 +91,23 @@ def _named(known: Mapping[str, Any], name: str, what: str) -> Any:
     return known[name]
 
 
-def load_project(config: Mapping[str, Any] | str | Path, root: str | Path = ".") -> Project:
+# Every other configuration file is laid on this one, by Snakemake and here.
+BASE = "config/config.yaml"
+
+
+def load_project(
+    config: Mapping[str, Any] | str | Path, root: str | Path = ".", files: Iterable[str | Path] = ()
+) -> Project:
     """Load and check everything that a configuration names.
 
     Parameters
     ----------
     config
-        The mapping that Snakemake has read, or the path of a config.yaml.
+        The mapping that Snakemake has read, or the path of a config.yaml, which is laid on config/config.yaml.
     root
         Folder that relative paths of configuration files start from.
+    files
+        The files that the mapping was read from, for the lines in messages.
 
     Raises
     ------
@@ -116,7 +124,11 @@ def load_project(config: Mapping[str, Any] | str | Path, root: str | Path = ".")
             problems.append(str(error))
             return None
 
-    settings = validate(Settings, load(root / config) if isinstance(config, str | Path) else _section(config))
+    if isinstance(config, str | Path):
+        document = _merged(root, [BASE, config] if Path(config) != Path(BASE) else [config])
+    else:
+        document = _section(config, _merged(root, files))
+    settings = validate(Settings, document)
     documents = {
         "tasks": attempt(_load_tasks, root, settings.tasks),
         **{name: attempt(load, root / getattr(settings, name)) for name in ("sources", "figures", "claims")},
@@ -126,26 +138,31 @@ def load_project(config: Mapping[str, Any] | str | Path, root: str | Path = ".")
         name: attempt(validate, models[name], document) for name, document in documents.items() if document is not None
     }
     parts = {name: getattr(value, name) for name, value in checked.items() if value is not None}
-    problems += _dangling_names(parts, documents)
+    problems += _dangling_names(documents)
     if problems:
         raise CisflowError("the configuration has problems:\n" + "\n".join(problems))
     return Project(root, settings, **parts, documents=documents)
 
 
-def _section(mapping: Mapping[str, Any]) -> Section:
-    # What Snakemake hands over has been merged from files and the command line, so it has no lines of its own.
+def _merged(root: Path, files: Iterable[str | Path]) -> Section:
+    merged = Section()
+    for file in files:
+        merged = merge(merged, load(root / file))
+    return merged
+
+
+def _section(mapping: Mapping[str, Any], document: Section) -> Section:
+    """Return what Snakemake has merged, with the lines of the files; the rest is from its command line."""
     section = Section()
     for key, value in mapping.items():
-        section[key] = _section(value) if isinstance(value, Mapping) else value
-        section.lines[key] = "config"
+        section[key] = _section(value, _mapping(document, key)) if isinstance(value, Mapping) else value
+        section.lines[key] = document.lines.get(key, "--config")
     return section
 
 
 def _load_tasks(root: Path, files: list[str]) -> Section:
     """Merge the files of tasks in order, and lay the defaults below every task."""
-    merged = Section()
-    for file in files:
-        merged = merge(merged, load(root / file))
+    merged = _merged(root, files)
     defaults = merged.pop("defaults", Section())
     tasks = merged.get("tasks")
     if isinstance(tasks, Section):
@@ -154,33 +171,54 @@ def _load_tasks(root: Path, files: list[str]) -> Section:
     return merged
 
 
-def _dangling_names(parts: Mapping[str, Any], documents: Mapping[str, Section]) -> list[str]:
-    """Return a problem for each name that points to nothing: a task's sources, a figure's or claim's task."""
-    sources, tasks = parts.get("sources"), parts.get("tasks")
+def _dangling_names(documents: Mapping[str, Section | None]) -> list[str]:
+    """Return a problem for each name that points to nothing: a task's sources, a figure's or claim's task.
+
+    It reads the documents as they stand, so that these problems are reported together with those of the models.
+    """
+    entries = {name: _mapping(document, name) for name, document in documents.items()}
+    sources, tasks = entries["sources"], entries["tasks"]
     problems = []
 
-    def point(document: str, path: tuple[str, ...], name: str, known: Mapping[str, Any] | None, what: str) -> None:
-        if known is not None and name not in known:
+    def point(document: str, path: tuple[str, ...], name: Any, known: Iterable[str], what: str) -> None:
+        if isinstance(name, str) and documents[document] is not None and name not in known:
             where = f"{place(documents[document], path)}: {'.'.join(path)}"
             problems.append(f"{where}: there is no {what} '{name}'.{did_you_mean(name, known)}")
 
-    for name, task in (tasks or {}).items():
-        for key, value in _source_names(task).items():
-            point("tasks", ("tasks", name, *key), value, sources, "source")
-        if (source := (sources or {}).get(getattr(task.dataset, "source", None))) is not None:
-            what = f"file of the source '{task.dataset.source}' called"
-            point("tasks", ("tasks", name, "dataset", "file"), task.dataset.file, source.files, what)
-    for name, figure in parts.get("figures", {}).items():
-        for key, table in figure.tables.items():
-            point("figures", ("figures", name, "tables", key), table.split("/")[0], tasks, "task")
-    for name, claim in parts.get("claims", {}).items():
-        point("claims", ("claims", name, "task"), claim.task, tasks, "task")
+    for name, task in tasks.items():
+        for key, (value, known, what) in _pointers(task, sources).items():
+            point("tasks", ("tasks", name, *key), value, known, what)
+    for name, figure in entries["figures"].items():
+        for key, table in _mapping(figure, "tables").items():
+            point("figures", ("figures", name, "tables", key), str(table).split("/")[0], tasks, "task")
+    for name, claim in entries["claims"].items():
+        point("claims", ("claims", name, "task"), _value(claim, "task"), tasks, "task")
     return problems
 
 
-def _source_names(task: Task) -> dict[tuple[str, str], str]:
-    names = {("tomtom", "database"): task.tomtom.database}
-    for key in ("motifs", "source"):
-        if value := getattr(task.dataset, key, None):
-            names["dataset", key] = value
-    return names
+def _pointers(task: Any, sources: Section) -> dict[tuple[str, str], tuple[Any, Iterable[str], str]]:
+    """Return what a task's keys point to: the name, the names that there are, and what they are names of."""
+    dataset, tomtom = _mapping(task, "dataset"), _mapping(task, "tomtom")
+    databases = [name for name, source in sources.items() if _has_motifs(source)]
+    pointers = {("tomtom", "database"): (tomtom.get("database"), databases, "source of motifs")}
+    if "motifs" in dataset:
+        pointers["dataset", "motifs"] = (dataset["motifs"], sources, "source")
+    if (source := dataset.get("source")) is not None:
+        pointers["dataset", "source"] = (source, sources, "source")
+        if source in sources:
+            files = _mapping(sources[source], "files")
+            pointers["dataset", "file"] = (dataset.get("file"), files, f"file of the source '{source}' called")
+    return pointers
+
+
+def _has_motifs(source: Any) -> bool:
+    return _value(source, "jaspar") is not None or any(file.endswith(".meme") for file in _mapping(source, "files"))
+
+
+def _mapping(document: Any, key: str) -> Section:
+    found = _value(document, key)
+    return found if isinstance(found, Section) else Section()
+
+
+def _value(document: Any, key: str) -> Any:
+    return document.get(key) if isinstance(document, Section) else None

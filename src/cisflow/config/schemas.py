@@ -1,6 +1,7 @@
 """JSON schemas of the configuration files, for editors; generated from the models and committed."""
 
 from pathlib import Path
+from typing import Any
 
 from cisflow.config.claims import Claims
 from cisflow.config.figures import Figures
@@ -20,11 +21,19 @@ def write(folder: str | Path) -> list[Path]:
         if name == "tasks":
             # Defaults, and the partial tasks of an overriding file, are checked after they have been merged.
             schema["properties"]["defaults"] = {"type": "object", "description": "Laid below every task."}
-            schema["required"] = []
-            schema["$defs"]["Task"].pop("required")
+            for part in (schema, *schema["$defs"].values()):
+                part.pop("required", None)
+            grid = schema["$defs"]["Model"]["properties"]
+            grid.update({key: _or_one(value) for key, value in grid.items()})
         if name == "config":
             # Another scale overrides some keys of config/config.yaml.
             schema.pop("required")
         paths.append(Path(folder) / f"{name}.schema.json")
         write_json(paths[-1], schema)
     return paths
+
+
+def _or_one(grid: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a grid's key: a list, or a single value."""
+    about = {key: value for key, value in grid.items() if key in ("description", "default", "title")}
+    return {**about, "anyOf": [grid["items"], {key: value for key, value in grid.items() if key not in about}]}

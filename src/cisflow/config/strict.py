@@ -12,7 +12,8 @@ from cisflow.config.yaml import Section, place
 from cisflow.errors import CisflowError
 
 # Names become parts of paths, so they are kept to characters that no shell or file system treats specially.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Strict")
@@ -111,6 +112,8 @@ def _message(detail: ErrorDetails) -> str:
         return f"{value!r} is not one of {', '.join(allowed)}.{_close(value, allowed)}"
     if kind == "union_tag_not_found":
         return f"the key {context.get('discriminator')} is needed and is not given."
+    if kind == "string_pattern_mismatch" and context["pattern"] != NAME:
+        return f"{found!r} does not match the pattern {context['pattern']}"
     if kind == "string_pattern_mismatch":
         return (
             f"{found!r} cannot be a name: use letters, digits, '_', '.', '-', at most 64, the first a letter or digit."

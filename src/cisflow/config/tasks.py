@@ -15,8 +15,15 @@ from pydantic import (
 
 from cisflow.attribution.presets import METHODS, PRESETS
 from cisflow.config.datasets import Dataset
-from cisflow.config.strict import Grid, Name, Strict
-from cisflow.models.zoo import ACTIVATION_ALIASES, ACTIVATIONS, ARCHITECTURES, INITIALIZERS
+from cisflow.config.strict import Grid, Name, Strict, did_you_mean
+from cisflow.models.zoo import (
+    ACTIVATION_ALIASES,
+    ACTIVATIONS,
+    ARCHITECTURES,
+    INITIALIZERS,
+    layers_over_bases,
+    sizes,
+)
 
 Activation = Annotated[
     Literal[(*ACTIVATIONS, *ACTIVATION_ALIASES)], AfterValidator(lambda name: ACTIVATION_ALIASES.get(name, name))
@@ -39,6 +46,13 @@ class Model(Strict):
                 raise ValueError(f"{key}: a value stands in the list twice: {', '.join(map(str, values))}")
         return self
 
+    @model_validator(mode="after")
+    def _wide_enough(self):
+        for name, width in itertools.product(self.name, self.width):
+            if round(min(sizes(name)) * width) < 1:
+                raise ValueError(f"width: {width:g} leaves a layer of {name} without filters")
+        return self
+
 
 class Optimizer(Strict):
     """Optimiser (of torch.optim) and its learning rate."""
@@ -57,6 +71,8 @@ class Optimizer(Strict):
         given = [key for key in others if getattr(self, key) is not None]
         if given:
             raise ValueError(f"{', '.join(given)}: not an argument of {self.name}")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov: needs a momentum above 0")
         return self
 
     def arguments(self) -> dict[str, Any]:
@@ -88,7 +104,7 @@ class Training(Strict):
         None, description="Default: binary_cross_entropy for binary labels, mean_squared_error for real ones."
     )
     optimizer: Optimizer = Optimizer()
-    batch_size: PositiveInt = 100
+    batch_size: int = Field(100, ge=2, description="Batch normalisation needs two sequences.")
     epochs: PositiveInt = Field(100, description="At most.")
     monitor: Literal["loss", "auroc", "aupr", "pearson"] | None = Field(
         None, description="Validation metric of plateau, early stop and best weights; all targets pooled. Default: "
@@ -140,11 +156,14 @@ class Tomtom(Strict):
     e_value: PositiveFloat = Field(0.1, description="Matches have at most this E-value.")
 
 
+BASELINES = ("gc_content",)
+
+
 class Evaluation(Strict):
     """What is measured."""
 
     splits: list[Literal["train", "valid", "test"]] = Field(["test"], min_length=1)
-    baselines: list[Literal["gc_content"]] = Field([], description="Simple predictors measured beside the models.")
+    baselines: list[Literal[BASELINES]] = Field([], description="Simple predictors measured beside the models.")
 
 
 class Attribution(Strict):
@@ -197,6 +216,22 @@ class Task(Strict):
             )
         if self.target_kind == "real" and self.training.loss == "binary_cross_entropy":
             raise ValueError("training.loss: binary_cross_entropy needs binary labels; take mean_squared_error")
+        if self.target_kind == "real" and self.evaluation.baselines:
+            raise ValueError(f"evaluation.baselines: {', '.join(self.evaluation.baselines)} needs binary labels")
+        return self
+
+    @model_validator(mode="after")
+    def _filters_can_be_read(self):
+        if self.filters is None:
+            return self
+        for name in self.model.name:
+            layers = layers_over_bases(name)
+            if self.filters.layer not in layers:
+                hint = did_you_mean(self.filters.layer, layers)
+                raise ValueError(f"filters.layer: '{self.filters.layer}' has not one value a base in {name}.{hint}")
+        length = getattr(self.dataset, "length", None)
+        if length is not None and self.filters.window >= length:
+            raise ValueError(f"filters.window: {self.filters.window} bases do not fit into sequences of {length}")
         return self
 
     def runs(self) -> dict[str, dict[str, Any]]:

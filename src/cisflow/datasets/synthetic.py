@@ -60,7 +60,18 @@ def plant(
         The probabilities that each base was drawn from, float32 (count, length, 4).
     planted
         For each sequence the indices of its motifs in the pool.
+
+    Raises
+    ------
+    CisflowError
+        Not even the fewest and narrowest motifs fit into a sequence.
     """
+    narrowest = min(ppm.shape[1] for ppm in pool) * min(planting.counts)
+    if narrowest >= planting.length:
+        raise CisflowError(
+            f"{min(planting.counts)} motifs of this data set take at least {narrowest} bases, and do not fit into "
+            f"sequences of {planting.length}. Raise 'length', or lower 'counts'."
+        )
     x = np.empty((count, planting.length), np.uint8)
     truth = np.empty((count, planting.length, 4), np.float32)
     planted = []

@@ -112,11 +112,12 @@ def evaluate_run(
 
 def evaluate_baseline(task: str, name: str, train: Arrays, sets: Sets) -> list[Row]:
     """Return metrics of a baseline (a key of `BASELINES`) that is fitted to the arrays of the training split."""
+    labels = np.where(train["mask"], train["y"], np.nan) if "mask" in train else train["y"]
     about = {"task": task, "run": f"baseline_{name}", "model": name, "activation": "baseline", "trial": None}
     return [
         row
         for split, arrays in sets.splits.items()
-        for row in _rows(about, split, arrays, BASELINES[name](train["x"], train["y"], arrays["x"]), sets)
+        for row in _rows(about, split, arrays, BASELINES[name](train["x"], labels, arrays["x"]), sets)
     ]
 
 

@@ -89,6 +89,25 @@ ARCHITECTURES: dict[str, tuple[Block, ...]] = {
     ),
 }
 
+
+def sizes(name: str) -> list[int]:
+    """Return the numbers of filters and units of an architecture's blocks, before `width` multiplies them."""
+    blocks = ARCHITECTURES[name]
+    return [b.filters if isinstance(b, Conv) else b.units for b in blocks if not isinstance(b, Residual)]
+
+
+def layers_over_bases(name: str) -> list[str]:
+    """Return the layers of an architecture that have one value a base: those before any pooling."""
+    layers = ["first"]
+    for number, block in enumerate(ARCHITECTURES[name], start=1):
+        if not isinstance(block, Conv) or block.padding != "same":
+            break
+        layers += [f"{part}{number}" for part in ("conv", "norm", "activation", "dropout")]
+        if block.pool:
+            break
+    return layers
+
+
 # First-layer activations f(x) of the batch-normalised pre-activation x. `cisflow.models.activations` computes them.
 ACTIVATIONS: dict[str, str] = {
     "relu": "max(0, x)",

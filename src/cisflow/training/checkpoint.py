@@ -4,8 +4,9 @@ A checkpoint is a folder: `model.json` (all that is needed to build the model ag
 `last.safetensors` (weights without the replicate axis), and `history.tsv`. Nothing is ever unpickled.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,17 @@ SCHEMA = "checkpoint/1"
 def build(description: Mapping[str, Any], replicates: int = 1) -> ConvNet:
     """Return an untrained model from what `model.json` holds: `model`, `length` and `targets`."""
     return ConvNet(dict(description["model"]), description["length"], len(description["targets"]), replicates)
+
+
+def model_key(description: Mapping[str, Any]) -> str:
+    """Return a hash of what weights belong to: model, length, targets and their kind."""
+    parts = {key: description[key] for key in ("model", "length", "targets", "kind")}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_weights(path: Path, tensors: dict[str, Tensor], description: Mapping[str, Any]) -> None:
+    """Write the weights of the model that a description is of; `load_model` checks that they belong together."""
+    write_tensors(path, tensors, {"model": model_key(description)})
 
 
 def replicate_state(module: nn.Module, replicate: int) -> dict[str, Tensor]:
@@ -82,7 +94,16 @@ def read_description(folder: str | Path) -> dict[str, Any]:
         raise CisflowError(f"{path}: not valid JSON ({error}). Train again.") from error
     if not isinstance(description, dict) or description.get("schema") != SCHEMA:
         raise CisflowError(f"{path}: its schema is not {SCHEMA!r}; another program or version wrote it.")
+    missing = [key for key in ("model", "length", "targets", "kind", "weights") if key not in description]
+    if missing:
+        raise CisflowError(f"{path}: it lacks {', '.join(missing)}. Train again.")
     return description
+
+
+def checkpoint_files(runs: Iterable[str | Path]) -> list[Path]:
+    """Return the weights that readers take by default, of all trials of these runs."""
+    folders = [folder for run in runs for folder in sorted(Path(run).glob("trial-*"))]
+    return [folder / f"{read_description(folder)['weights']}.safetensors" for folder in folders]
 
 
 def load_model(folder: str | Path, weights: str | None = None, device: torch.device | str = "cpu") -> ConvNet:
@@ -104,12 +125,17 @@ def load_model(folder: str | Path, weights: str | None = None, device: torch.dev
     """
     description = read_description(folder)
     path = Path(folder) / f"{weights or description['weights']}.safetensors"
-    tensors, _ = read_tensors(path)
+    tensors, metadata = read_tensors(path)
     try:
-        model = build(description)
+        model, key = build(description), model_key(description)
     except (KeyError, ValueError) as error:
         raise CisflowError(f"{folder}/model.json: it describes no model that can be built ({error}).") from error
     _check_same_model(path, model, tensors)
+    if metadata.get("model") != key:
+        raise CisflowError(
+            f"{path}: the weights are of another model than {folder}/model.json describes "
+            f"({model.spec['name']}, {model.spec['activation']}), though of the same shape. Do not mix checkpoints."
+        )
     model.load_state_dict({name: tensor.unsqueeze(0) for name, tensor in tensors.items()})
     return model.eval().to(device)
 

@@ -32,6 +32,8 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
+# Where to compute; 'any' takes a GPU if one is visible.
+DEVICES = ("gpu", "cpu", "any")
 log = logging.getLogger(__name__)
 
 # Rows a batch when nothing is learned.
@@ -75,15 +77,8 @@ class Resume:
     stop: Callable[[], bool] = lambda: False
 
 
-def make_fabric(device: str, precision: str) -> Fabric:
-    """Return the Fabric for one device.
-
-    Parameters
-    ----------
-    device
-        'gpu', 'cpu', or 'any' (a GPU if one is visible).
-    precision
-        '32-true', 'bf16-mixed', '64-true', or 'auto': bf16-mixed where the device computes it natively.
+def choose_device(device: str) -> torch.device:
+    """Return the device that 'gpu', 'cpu', or 'any' (a GPU if one is visible) stands for.
 
     Raises
     ------
@@ -92,10 +87,23 @@ def make_fabric(device: str, precision: str) -> Fabric:
     """
     if device == "gpu" and not torch.cuda.is_available():
         raise CisflowError(
-            "this task is to be trained on a GPU, and no GPU is visible here. Run it where there is one "
-            "(profiles/slurm asks for it), or allow the CPU with 'training: {device: any}' in the task."
+            "a GPU is asked for, and no GPU is visible here. Run it where there is one (profiles/slurm asks for "
+            "it), or allow the CPU: 'training: {device: any}' in the task, '--device any' for cisflow predict."
         )
-    accelerator = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def make_fabric(device: str, precision: str) -> Fabric:
+    """Return the Fabric for one device.
+
+    Parameters
+    ----------
+    device
+        See `choose_device`.
+    precision
+        '32-true', 'bf16-mixed', '64-true', or 'auto': bf16-mixed where the device computes it natively.
+    """
+    accelerator = choose_device(device).type
     if precision == "auto":
         precision = "bf16-mixed" if _computes_bf16(accelerator) else "32-true"
     # Snakemake is what talks to Slurm; Fabric's own detection would take a job's task count for its world size.
@@ -272,25 +280,23 @@ class Training:
 
     def _write(self, trial: Trial, last: dict[str, Tensor]) -> None:
         folder = self.folder / trial.name
-        checkpoint.write_tensors(folder / "best.safetensors", trial.best)
-        checkpoint.write_tensors(folder / "last.safetensors", last)
+        description = {
+            "model": self.spec,
+            "length": self.info.length,
+            "targets": self.info.targets,
+            "kind": self.info.kind,
+            "weights": self.settings["weights"],
+            "seed": trial.seed,
+            "epochs": len(trial.history),
+            "best_epoch": trial.schedule.best_epoch,
+            "monitor": f"valid_{self.settings['monitor']}",
+            "precision": str(self.fabric.strategy.precision.precision),
+            "device": str(self.fabric.device),
+        }
+        checkpoint.write_weights(folder / "best.safetensors", trial.best, description)
+        checkpoint.write_weights(folder / "last.safetensors", last, description)
         checkpoint.write_history(folder, trial.history)
-        checkpoint.write_description(
-            folder,
-            {
-                "model": self.spec,
-                "length": self.info.length,
-                "targets": self.info.targets,
-                "kind": self.info.kind,
-                "weights": self.settings["weights"],
-                "seed": trial.seed,
-                "epochs": len(trial.history),
-                "best_epoch": trial.schedule.best_epoch,
-                "monitor": f"valid_{self.settings['monitor']}",
-                "precision": str(self.fabric.strategy.precision.precision),
-                "device": str(self.fabric.device),
-            },
-        )
+        checkpoint.write_description(folder, description)
 
     def _save_if_due(self) -> None:
         if self.resume is None:

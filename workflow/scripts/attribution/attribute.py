@@ -20,7 +20,8 @@ from cisflow.script import json_value, parser, run
 from cisflow.seeds import seed_of
 from cisflow.sequence import reverse_complement
 from cisflow.tables import ATTRIBUTION_QUALITY
-from cisflow.training.checkpoint import load_model, read_description
+from cisflow.training.checkpoint import checkpoint_files, load_model, read_description
+from cisflow.training.engine import DEVICES, choose_device
 
 # Sequences whose other strand is explained too.
 TURNED = 50
@@ -38,16 +39,17 @@ def main() -> None:
     flags.add_argument("--target", nargs="?", help="default: the first")
     flags.add_argument("--preset", required=True, choices=PRESETS)
     flags.add_argument("--changes", required=True, type=json_value, help="what differs from the preset, as JSON")
+    flags.add_argument("--device", required=True, choices=DEVICES)
     flags.add_argument("--threads", type=int, default=1)
     flags.add_argument("--out", required=True, type=Path, help="folder of maps to write")
     args = flags.parse_args()
     torch.set_num_threads(args.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device(args.device)
     settings = resolve(args.preset, args.changes)
     sequences, target, kind = choose(args.dataset, args.split, args.target, args.sequences)
     other_strand = reverse_complement(sequences.x[:TURNED])
     # The same references for every run and trial, so that their maps differ by the models alone.
-    seed, inputs, rows = seed_of(args.task, "references"), {Path(args.dataset).name: sha256(args.dataset)}, []
+    seed, source, rows = seed_of(args.task, "references"), {Path(args.dataset).name: sha256(args.dataset)}, []
     for trial in trial_folders(args.run):
         model = load_model(trial, device=device)
         explained = Explained(model, target, kind == "binary" and settings.output == "probability")
@@ -58,12 +60,13 @@ def main() -> None:
             back = attribute(explained, other_strand, method, settings, seed).scores
             turned[method] = reduce(back, other_strand, method, settings)[:, ::-1]
             name = read_description(trial)["targets"][target]
-            write_map(args.out / f"{trial.name}.{method}.h5", maps[method], sequences, method, name, settings, inputs)
+            write_map(args.out / f"{trial.name}.{method}.h5", maps[method], sequences, method, name, settings, source)
             logging.info("%s %s %s: %s", args.task, args.run.name, trial.name, method)
         rows += quality_rows({"task": args.task, **describe(trial)}, maps, reduced, turned)
     write_tsv(args.out / "quality.tsv", ATTRIBUTION_QUALITY, rows)
     parameters = {"preset": args.preset, "settings": asdict(settings), "sequences": len(sequences.x)}
-    record(args.out / "provenance.json", [args.dataset], parameters, started, device=device)
+    inputs = [args.dataset, *checkpoint_files([args.run])]
+    record(args.out / "provenance.json", inputs, parameters, started, device=str(device))
 
 
 run(main)

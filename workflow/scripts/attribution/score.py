@@ -51,7 +51,8 @@ def main() -> None:
     write_tsv(args.examples_out, ATTRIBUTION_EXAMPLES, examples)
     undefined = int(np.isnan(scored[0][2]).sum())
     logging.info("%d of %d sequences have no motif or nothing else, and no score", undefined, len(truth))
-    record(args.provenance, [args.dataset], {"methods": args.methods, "examples": args.examples}, started)
+    maps = sorted(args.maps.rglob("*.h5"))
+    record(args.provenance, [args.dataset, *maps], {"methods": args.methods, "examples": args.examples}, started)
 
 
 run(main)

@@ -13,6 +13,8 @@ from cisflow.io import write_tsv
 from cisflow.provenance import record
 from cisflow.script import parser, run
 from cisflow.tables import METRICS, write_table
+from cisflow.training.checkpoint import checkpoint_files
+from cisflow.training.engine import DEVICES, choose_device
 
 
 def main() -> None:
@@ -23,6 +25,7 @@ def main() -> None:
     flags.add_argument("--runs", required=True, nargs="+", type=Path, help="folders of checkpoints")
     flags.add_argument("--splits", required=True, nargs="+")
     flags.add_argument("--baselines", nargs="*", default=[], choices=sorted(BASELINES))
+    flags.add_argument("--device", required=True, choices=DEVICES)
     flags.add_argument("--threads", type=int, default=1)
     flags.add_argument("--predictions", required=True, type=Path, help="folder of Parquet files to write, one a run")
     flags.add_argument("--metrics", required=True, help="TSV file to write")
@@ -30,7 +33,7 @@ def main() -> None:
     flags.add_argument("--provenance", required=True, help="JSON file to write")
     args = flags.parse_args()
     torch.set_num_threads(args.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device(args.device)
     sets, rows = read_sets(args.dataset, args.splits), []
     for folder in args.runs:
         table, found = evaluate_run(args.task, folder, sets, device)
@@ -46,7 +49,8 @@ def main() -> None:
         logging.warning("%d of %d values are undefined (labels all alike) and are left empty", undefined, len(rows))
     write_tsv(args.metrics, METRICS, rows)
     write_table(args.history, pl.concat([histories(args.task, folder) for folder in args.runs]))
-    record(args.provenance, [args.dataset], {"runs": [str(r) for r in args.runs]}, started, device=device)
+    inputs = [args.dataset, *checkpoint_files(args.runs)]
+    record(args.provenance, inputs, {"splits": args.splits, "baselines": args.baselines}, started, device=str(device))
 
 
 run(main)

@@ -27,7 +27,8 @@ def main() -> None:
         if error.ename == "CisflowError":
             raise CisflowError(error.evalue) from error
         raise
-    files = [path for path in args.tables.values() if Path(path).is_file()]
+    tables = [Path(path) for path in args.tables.values()]
+    files = [file for path in tables for file in (sorted(path.rglob("*.*")) if path.is_dir() else [path])]
     settings = {"notebook": args.notebook, "tables": args.tables, "settings": args.settings}
     record(args.out.with_suffix(".json"), files, settings, started)
     logging.info("%s is drawn", args.out)

@@ -13,6 +13,8 @@ from cisflow.motifs.read_out import filters_of_run
 from cisflow.provenance import record
 from cisflow.script import json_value, parser, run
 from cisflow.tables import FILTERS
+from cisflow.training.checkpoint import checkpoint_files
+from cisflow.training.engine import DEVICES, choose_device
 
 
 def main() -> None:
@@ -23,25 +25,23 @@ def main() -> None:
     flags.add_argument("--runs", required=True, nargs="+", type=Path, help="folders of checkpoints")
     flags.add_argument("--split", required=True, help="sequences that are searched")
     flags.add_argument("--settings", required=True, type=json_value, help="layer, threshold, window, clipping, as JSON")
+    flags.add_argument("--device", required=True, choices=DEVICES)
     flags.add_argument("--threads", type=int, default=1)
     flags.add_argument("--motifs", required=True, type=Path, help="folder of MEME files to write")
     flags.add_argument("--out", required=True, help="TSV file to write")
     flags.add_argument("--provenance", required=True, help="JSON file to write")
     args = flags.parse_args()
     torch.set_num_threads(args.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    x, settings, rows = (
-        read_sets(args.dataset, [args.split]).splits[args.split]["x"],
-        FilterSettings(**args.settings),
-        [],
-    )
+    device = choose_device(args.device)
+    x, rows = read_sets(args.dataset, [args.split]).splits[args.split]["x"], []
     for folder in args.runs:
-        found = list(filters_of_run(args.task, folder, x, settings, args.motifs, device))
+        found = list(filters_of_run(args.task, folder, x, FilterSettings(**args.settings), args.motifs, device))
         lacking = [row for row in found if row["status"] != "ok"]
         logging.info("%s %s: %d filters, %d without a matrix", args.task, folder.name, len(found), len(lacking))
         rows += found
     write_tsv(args.out, FILTERS, rows)
-    record(args.provenance, [args.dataset], {"settings": args.settings}, started, device=device)
+    inputs, settings = [args.dataset, *checkpoint_files(args.runs)], args.settings | {"split": args.split}
+    record(args.provenance, inputs, settings, started, device=str(device))
 
 
 run(main)

@@ -36,7 +36,7 @@ def main() -> None:
     rows = list(tomtom_of_task(filters, args.motifs, targets, args.e_value, args.engine))
     write_tsv(args.out, TOMTOM, rows)
     settings = {"exclude": args.exclude, "engine": args.engine, "e_value": args.e_value}
-    record(args.provenance, [args.filters, args.database], settings, started)
+    record(args.provenance, [args.filters, args.database, *sorted(args.motifs.rglob("*.meme"))], settings, started)
 
 
 run(main)

@@ -34,7 +34,7 @@ def flags():
     flags.add_argument("--model", required=True, type=json_value, help="one point of the task's 'model' grid, as JSON")
     flags.add_argument("--training", required=True, type=json_value, help="the task's 'training', resolved, as JSON")
     flags.add_argument("--trials", required=True, type=int)
-    flags.add_argument("--device", required=True, choices=("gpu", "cpu", "any"))
+    flags.add_argument("--device", required=True, choices=engine.DEVICES)
     flags.add_argument("--precision", required=True, help="32-true, bf16-mixed or auto")
     flags.add_argument("--data", required=True, choices=("memory", "stream"))
     flags.add_argument(
