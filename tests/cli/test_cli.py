@@ -97,6 +97,10 @@ def test_a_figure_that_needs_data_says_which_how_large_and_where(monkeypatch):
         "ZBED2_400_h3k27ac.h5 (2.1 MB) from "
         + project.sources["exponential-activations"].files["ZBED2_400_h3k27ac.h5"].url
     ]
+    assert list(missing_data(project, project.task("task2"))) == [
+        "deepsea_train_bundle.v0.9.tar.gz (size not known) from "
+        + project.sources["deepsea"].files["deepsea_train_bundle.v0.9.tar.gz"].url
+    ]
     assert list(missing_data(project, project.task("task1"))) == []
 
 
