@@ -9,6 +9,8 @@ import yaml
 
 from cisflow.config import schemas
 from cisflow.config.project import load_project
+from cisflow.config.sources import Sources
+from cisflow.config.strict import validate
 from cisflow.config.yaml import load
 from cisflow.errors import CisflowError
 from cisflow.io import sha256
@@ -103,7 +105,7 @@ def test_every_problem_is_reported_at_once_with_its_place(root, tmp_path):
     text = """
 tasks:
   mine:
-    dataset: {kind: hdf5, file: a.h5, colour: red}
+    dataset: {kind: hdf5, file: a.h5, hue: red}
     model: {name: cnn-3, activation: [relu, expp]}
     trails: 3
     training:
@@ -115,7 +117,7 @@ tasks:
 """
     found = problems(root, tmp_path, text)
     for line in (
-        "tasks0.yaml:4: tasks.mine.dataset.colour: unknown key. Known here:",
+        "tasks0.yaml:4: tasks.mine.dataset.hue: unknown key. Known here:",
         "tasks0.yaml:5: tasks.mine.model.name: 'cnn-3' is not one of cnn-2, cnn-50, cnn-deep, cnn-local, cnn-dist, "
         "residualbind, basset. Did you mean 'cnn-2'?",
         "tasks0.yaml:5: tasks.mine.model.activation.1: 'expp' is not one of relu, exponential,",
@@ -148,6 +150,21 @@ tasks:
         ("filters: {threshold: 1.5}", "tasks.mine.filters.threshold: 1.5: input should be less than 1"),
         ("dataset: {kind: hdf5, file: a.h5, keys: {x: X}}", "keys.x: 'X' must contain {split}"),
         ("dataset: {kind: hdf5, file: a.h5, channels: ACGG}", "'ACGG' has not each of A, C, G, T once"),
+        ("dataset: {kind: hdf5, file: a.h5, columns: [3, 1, 3]}", "columns: a column stands in the list twice"),
+        ("dataset: {kind: hdf5, file: a.h5, columns: [-1]}", "dataset.columns.0: -1: input should be greater than or"),
+        (
+            "dataset: {kind: hdf5, file: a.h5, columns: [3, 1], targets: [a]}",
+            "targets: 1 names are given for 2 columns",
+        ),
+        (
+            "dataset: {kind: hdf5, file: a.h5, keep: any_positive, target: real}",
+            "keep: any_positive needs binary labels",
+        ),
+        ("dataset: {kind: hdf5, file: a.h5, keep: positive}", "'positive' is not one of all, any_positive."),
+        (
+            "dataset: {kind: hdf5, source: deepsea, file: 'deepsee_{split}.mat'}",
+            "there is no file of the source 'deepsea' called 'deepsee_valid.mat'. Did you mean 'deepsea_valid.mat'",
+        ),
         (
             "dataset: {kind: hdf5, source: nowhere, file: a.h5}",
             "tasks.mine.dataset.source: there is no source 'nowhere'",
@@ -245,6 +262,45 @@ def test_shipped_files_name_their_schema(root):
         match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
         assert match, f"{path} does not name its schema in the first line"
         assert (path.parent / match[1]).exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ("a.mat: {archive: b.tar}", "'archive' and 'member' belong together"),
+        (
+            "a.mat: {archive: b.tar, member: a.mat}",
+            "'archive' is 'b.tar', which is no file that this source fetches",
+        ),
+        ("a.mat: {archive: b.tar, member: a.mat, size: 5}", "url, checksum and size are those of the archive"),
+    ],
+)
+def test_a_file_in_an_archive_is_declared_whole(root, tmp_path, files, message):
+    text = "sources:\n  x:\n    title: X\n    homepage: http://x\n    licence: MIT\n    used_for: x\n    files:\n"
+    (tmp_path / "sources.yaml").write_text(f"{text}      {files}\n")
+    with pytest.raises(CisflowError, match="sources.yaml:") as error:
+        validate(Sources, load(tmp_path / "sources.yaml"))
+    assert message in str(error.value)
+
+
+def test_the_tasks_that_need_gigabytes_are_those_of_the_paper(root):
+    project = load_project("config/config.yaml", root)
+    task2, task4 = project.task("task2"), project.task("task4")
+    assert list(task2.runs()) == list(project.task("task1").runs())
+    assert {spec["width"] for spec in task2.runs().values()} == {2.0}
+    assert (task2.trials, task2.training_settings()["monitor"], task2.training.data) == (10, "aupr", "memory")
+    assert dict(zip(task2.dataset.targets, task2.dataset.columns, strict=True)) == {
+        "ARID3A": 592, "CEBPB": 602, "FOSL1": 344, "GABPA": 345, "MAFK": 635, "MAX": 636, "MEF2A": 349, "NFYB": 642,
+        "SP1": 359, "SRF": 361, "STAT1": 661, "YY1": 369,
+    }  # fmt: skip
+    assert task2.ground_truth == project.task("task1").ground_truth
+    assert list(task2.ground_truth) == task2.dataset.targets
+    folder = "resources/deepsea/deepsea_"
+    assert project.dataset_inputs(task2) == [f"{folder}{split}.mat" for split in ("train", "valid", "test")]
+    assert list(task4.runs()) == ["basset_relu", "basset_exponential"]
+    assert (task4.trials, task4.training_settings()["monitor"], task4.training.data) == (1, "auroc", "stream")
+    assert task4.dataset.reverse_complement == ["train", "valid", "test"]
+    assert project.dataset_inputs(task4) == ["resources/basset-er/er.h5"]
 
 
 def test_file_names_of_sources_are_unique(root):

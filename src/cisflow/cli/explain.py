@@ -40,7 +40,7 @@ def explain_task(project: Project, name: str, out: Console) -> None:
     task = project.task(name)
     out.print(f"[bold]{name}[/]: {task.title}")
     out.print(_settings(task, name, project.documents["tasks"]))
-    size = _size(project, task)
+    size = _size(project, name, task)
     out.print(_runs(task, size))
     for line in _costs(project, task, size):
         out.print(line)
@@ -84,14 +84,19 @@ def _origin(document: Section, path: tuple[str, ...]) -> str:
     return place(document, path)
 
 
-def _size(project: Project, task: Task) -> Size | None:
+def _size(project: Project, name: str, task: Task) -> Size | None:
     dataset = task.dataset
+    made = project.root / project.settings.results / "tasks" / name / "dataset.h5"
+    if made.exists():
+        with h5py.File(made, "r") as h5:
+            rows = [len(h5[split]["y"]) for split in ("train", "valid", "test")]
+            return Size(rows[0], sum(rows), int(h5.attrs["length"]), len(h5.attrs["targets"]))
     if dataset.kind != "hdf5":
         targets = len(getattr(dataset, "classes", ())) or 1
         return Size(round(dataset.split[0] * dataset.sequences), dataset.sequences, dataset.length, targets)
     path = project.root / project.dataset_inputs(task)[0]
-    if not path.exists():
-        return None
+    if not path.exists() or path.suffix == ".mat" or dataset.keep != "all":
+        return None  # nothing but the data set tells how many rows there will be
     with h5py.File(path, "r") as h5:
         shapes = {split: h5[dataset.keys.x.format(split=split)].shape for split in ("train", "valid", "test")}
         targets = h5[dataset.keys.y.format(split="train")].shape

@@ -81,7 +81,7 @@ class Project:
         """Return the files that a task's data set is made from."""
         dataset = task.dataset
         if dataset.kind == "hdf5":
-            return [self.source_file(dataset.source, dataset.file) if dataset.source else dataset.file]
+            return [self.source_file(dataset.source, file) if dataset.source else file for file in dataset.files()]
         return [self.source_file(dataset.motifs)]
 
 
@@ -169,7 +169,8 @@ def _dangling_names(parts: Mapping[str, Any], documents: Mapping[str, Section]) 
             point("tasks", ("tasks", name, *key), value, sources, "source")
         if (source := (sources or {}).get(getattr(task.dataset, "source", None))) is not None:
             what = f"file of the source '{task.dataset.source}' called"
-            point("tasks", ("tasks", name, "dataset", "file"), task.dataset.file, source.files, what)
+            for file in task.dataset.files():
+                point("tasks", ("tasks", name, "dataset", "file"), file, source.files, what)
     for name, figure in parts.get("figures", {}).items():
         for key, table in figure.tables.items():
             point("figures", ("figures", name, "tables", key), table.split("/")[0], tasks, "task")
