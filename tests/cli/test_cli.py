@@ -1,5 +1,6 @@
 """The command line reads well, and its messages say what to do."""
 
+import dataclasses
 import importlib
 import os
 import re
@@ -63,6 +64,18 @@ def test_explain_tells_values_origins_runs_and_costs():
     demo = run("explain", "task1", "--config", "config/demo/config.yaml")
     assert re.search(r"trials +2 +config/demo/tasks.yaml:\d+", demo)
     assert "snakemake --profile profiles/demo results/demo/tasks/task1/report.html" in demo
+
+
+def test_explain_takes_sizes_from_a_data_set_that_is_made(dataset, tmp_path):
+    from cisflow.cli.explain import _size
+
+    assert "not known before the data is here" in run("explain", "task2")
+    project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)
+    assert _size(project, "task2", project.task("task2")) is None
+    (tmp_path / "results/tasks/task2").mkdir(parents=True)
+    dataset.rename(tmp_path / "results/tasks/task2/dataset.h5")
+    size = _size(project, "task2", project.task("task2"))
+    assert (size.train, size.rows, size.length, size.targets) == (400, 600, 60, 1)
 
 
 # Multiplications of one forward pass, in millions (specification, section 8).

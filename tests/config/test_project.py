@@ -4,10 +4,13 @@ import json
 import re
 import shutil
 
+import h5py
 import pytest
 import yaml
+from scipy.io import savemat
 
 from cisflow.config import schemas
+from cisflow.config.preflight import check_files
 from cisflow.config.project import load_project
 from cisflow.config.sources import Sources
 from cisflow.config.strict import validate
@@ -337,3 +340,24 @@ def test_demo_results_cannot_be_taken_for_paper_ones(root, tmp_path):
     for scale in SCALES[1:]:
         settings = yaml.safe_load((tmp_path / scale).read_text())
         assert settings["results"].startswith("results/")
+
+
+def test_users_own_files_are_opened_before_anything_runs(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dataset = "{kind: hdf5, file: 'mine_{split}.h5', keys: {x: x, y: '{split}/y'}}"
+    loaded = project(root, tmp_path, MINIMAL.replace("{kind: hdf5, file: data/mine.h5}", dataset))
+    check_files(loaded)  # nothing is there: left to Snakemake
+    for split in ("train", "valid"):
+        with h5py.File(tmp_path / f"mine_{split}.h5", "w") as h5:
+            h5["x"], h5["train/y"] = [0], [0]
+    (tmp_path / "mine_test.h5").write_bytes(b"<html>")
+    with pytest.raises(CisflowError) as error:
+        check_files(loaded)
+    lines = str(error.value).splitlines()[1:]
+    assert lines[0].endswith("mine_valid.h5: there is no array valid/y; name the arrays with 'keys'.")
+    assert "mine_test.h5: it is an HTML or XML page" in lines[1]
+    assert len(lines) == 2
+    # The arrays of a MATLAB 5 file cannot be seen without unpacking it.
+    loaded = project(root, tmp_path, MINIMAL.replace("data/mine.h5", "mine.mat"))
+    savemat(tmp_path / "mine.mat", {"a": [0]})
+    check_files(loaded)

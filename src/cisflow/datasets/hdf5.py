@@ -197,14 +197,17 @@ class _Rows:
 
     def _converted(self) -> Iterator[Split]:
         for block in self._blocks():
-            y = self._labels(block)
-            wanted = np.flatnonzero(self._wanted(y))
-            x = self.x[block] if wanted.size else None
-            for start in range(0, wanted.size, PIECE):
-                chosen = wanted[start : start + PIECE]
-                numbers = block.start + chosen
-                names = np.char.add(f"{self.name}-", numbers.astype(str)).astype(np.bytes_)
-                yield Split(self._sequences(x[chosen], numbers), y[chosen], names)
+            yield from self._convert(block)
+
+    def _convert(self, block: slice) -> Iterator[Split]:
+        y = self._labels(block)
+        wanted = np.flatnonzero(self._wanted(y))
+        x = self.x[block] if wanted.size else None
+        for start in range(0, wanted.size, PIECE):
+            chosen = wanted[start : start + PIECE]
+            numbers = block.start + chosen
+            names = np.char.add(f"{self.name}-", numbers.astype(str)).astype(np.bytes_)
+            yield Split(self._sequences(x[chosen], numbers), y[chosen], names)
 
     def _wanted(self, y: NDArray) -> NDArray[np.bool_]:
         return (y > 0).any(axis=1) if self.layout.keep == "any_positive" else np.ones(len(y), bool)
