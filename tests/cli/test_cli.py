@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import polars as pl
 import pytest
 from tests.evaluation.test_evaluate import checkpoint_folder
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 
 from cisflow import cli
 from cisflow.cli.predict import predict_fasta
+from cisflow.config.datasets import Hdf5
 from cisflow.config.project import load_project
 from cisflow.datasets.fasta import read_fasta
 from cisflow.errors import CisflowError
@@ -76,6 +79,20 @@ def test_explain_takes_sizes_from_a_data_set_that_is_made(dataset, tmp_path):
     dataset.rename(tmp_path / "results/tasks/task2/dataset.h5")
     size = _size(project, "task2", project.task("task2"))
     assert (size.train, size.rows, size.length, size.targets) == (400, 600, 60, 1)
+
+
+def test_explain_takes_sizes_from_files_of_each_split(tmp_path):
+    from cisflow.cli.explain import _size
+
+    project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)
+    settings = {"keys": {"x": "x", "y": "{split}/y"}, "columns": [3, 1], "reverse_complement": ["valid"]}
+    dataset = Hdf5(kind="hdf5", file="mine_{split}.h5", **settings)
+    task = project.task("task5").model_copy(update={"dataset": dataset})
+    for split, rows in (("train", 7), ("valid", 2), ("test", 3)):
+        with h5py.File(tmp_path / f"mine_{split}.h5", "w") as h5:
+            h5["x"], h5[f"{split}/y"] = np.zeros((rows, 4, 30)), np.zeros((rows, 5))
+    size = _size(project, "mine", task)
+    assert (size.train, size.rows, size.length, size.targets) == (7, 7 + 2 * 2 + 3, 30, 2)
 
 
 # Multiplications of one forward pass, in millions (specification, section 8).

@@ -79,14 +79,14 @@ def test_numbers_stored_in_fewer_bytes_than_their_type(tmp_path):
 
 @pytest.mark.parametrize("compress", [True, False])
 def test_a_large_array_is_never_in_memory(tmp_path, compress):
-    rows = 30_000
+    rows = 15_000
     path = save(tmp_path / "a.mat", {"x": np.tile(RNG.integers(0, 2, (rows, 1), np.uint8), (1, 2000))}, compress)
     with h5py.File(tmp_path / "a.h5", "w") as h5:
         tracemalloc.start()
         mat5.unpack(path, h5)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    # Some blocks (inflated, joined, as an array), where the array has sixty megabytes.
+    # Some blocks (inflated, joined, as an array), where the array has thirty megabytes.
     assert peak < 5 * mat5.BLOCK < rows * 2000
 
 

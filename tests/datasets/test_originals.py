@@ -5,6 +5,8 @@ import os
 import h5py
 import numpy as np
 import pytest
+from scipy.io import savemat
+from tests.conftest import convert
 from tests.originals import SPLITS, basset_file, deepsea_bundle, naive_deepsea
 
 from cisflow.config.project import load_project
@@ -88,9 +90,6 @@ def test_task_4_equals_the_plain_conversion(project, server, tmp_path):
 
 
 def test_a_users_own_matlab_file_holds_all_splits(tmp_path):
-    from scipy.io import savemat
-    from tests.conftest import convert
-
     rng = np.random.default_rng(0)
     x = {split: rng.integers(0, 4, (count, 30)) for split, count in ROWS.items()}
     y = {split: rng.integers(0, 2, (count, 1)) for split, count in ROWS.items()}

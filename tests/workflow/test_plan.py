@@ -14,7 +14,7 @@ SCALES = {
 }
 TARGETS = [
     "figures/fig1.pdf", "reproduction.md", "tasks/task1/report.html", "tasks/task3/report.html",
-    "tasks/task5/report.html", "tasks/task6/metrics.tsv",
+    "tasks/task5/report.html", "tasks/task6/metrics.tsv", "tasks/task2/report.html", "tasks/task4/report.html",
 ]  # fmt: skip
 
 

@@ -137,10 +137,10 @@ class _Array:
         if self._array.dtype.kind in "OS":
             return len(self[:1].ravel()[0])
         shape = _row_shape(self.shape)
-        if len(shape) == 2 and (4 in shape) and shape != (4, 4):
-            return shape[1] if shape[0] == 4 else shape[0]
         if len(shape) == 1:
             return shape[0]
+        if len(shape) == 2 and shape.count(4) == 1:
+            return shape[1 - shape.index(4)]
         raise CisflowError(
             f"{self.where} has rows of the shape {shape}; one-hot sequences have (4, length) or (length, 4), "
             "base indices (length,), and text is one string a row."

@@ -44,7 +44,7 @@ def unpack(path: str | Path, h5: h5py.File) -> None:
     path
         The MATLAB 5 file. Variables that are not arrays of real numbers are left out.
     h5
-        Where they go. The memory needed is BLOCK bytes, whatever the size of an array.
+        Where they go. The memory needed is a few times BLOCK, or one step of MATLAB's last axis if that is more.
 
     Raises
     ------
