@@ -1,12 +1,17 @@
 """Fixtures that several stages share: the real data folder, and small data sets made here."""
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cisflow.config.datasets import Hdf5
+from cisflow.datasets.make import make_dataset
 from cisflow.datasets.store import Split, write_dataset
+from cisflow.io import h5_reader
+from tests.server import Server
 
 ROOT = Path(__file__).parents[1]
 SPLITS = ("train", "valid", "test")
@@ -28,6 +33,17 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def server():
+    """A server on the loopback interface, which serves what is put into its `data`."""
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
 def planted(count: int, length: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Random sequences; the first half have a motif at a random place (label 1)."""
     rng = np.random.default_rng(seed)
@@ -39,6 +55,14 @@ def planted(count: int, length: int = 60, seed: int = 0) -> tuple[np.ndarray, np
         x[row, start : start + len(pattern)] = pattern
     order = rng.permutation(count)
     return x[order], y[order]
+
+
+def convert(folder: Path, *files: Path, **settings) -> dict[str, Split]:
+    """Make a data set of kind hdf5 in a folder, as a task with these settings would, and return what is in it."""
+    spec = Hdf5(kind="hdf5", file="{split}.h5", **settings).model_dump()
+    make_dataset(spec, list(map(str, files)), folder / "dataset.h5", folder / "quality.tsv")
+    with h5_reader(folder / "dataset.h5", "dataset/1") as h5:
+        return {name: Split(*(h5[name][key][:] for key in ("x", "y", "id"))) for name in SPLITS}
 
 
 @pytest.fixture

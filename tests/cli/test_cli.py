@@ -1,5 +1,6 @@
 """The command line reads well, and its messages say what to do."""
 
+import dataclasses
 import importlib
 import os
 import re
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import polars as pl
 import pytest
 from tests.evaluation.test_evaluate import checkpoint_folder
@@ -14,6 +17,7 @@ from typer.testing import CliRunner
 
 from cisflow import cli
 from cisflow.cli.predict import predict_fasta
+from cisflow.config.datasets import Hdf5
 from cisflow.config.project import load_project
 from cisflow.datasets.fasta import read_fasta
 from cisflow.errors import CisflowError
@@ -65,6 +69,32 @@ def test_explain_tells_values_origins_runs_and_costs():
     assert "snakemake --profile profiles/demo results/demo/tasks/task1/report.html" in demo
 
 
+def test_explain_takes_sizes_from_a_data_set_that_is_made(dataset, tmp_path):
+    from cisflow.cli.explain import _size
+
+    assert "not known before the data is here" in run("explain", "task2")
+    project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)
+    assert _size(project, "task2", project.task("task2")) is None
+    (tmp_path / "results/tasks/task2").mkdir(parents=True)
+    dataset.rename(tmp_path / "results/tasks/task2/dataset.h5")
+    size = _size(project, "task2", project.task("task2"))
+    assert (size.train, size.rows, size.length, size.targets) == (400, 600, 60, 1)
+
+
+def test_explain_takes_sizes_from_files_of_each_split(tmp_path):
+    from cisflow.cli.explain import _size
+
+    project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)
+    settings = {"keys": {"x": "x", "y": "{split}/y"}, "columns": [3, 1], "reverse_complement": ["valid"]}
+    dataset = Hdf5(kind="hdf5", file="mine_{split}.h5", **settings)
+    task = project.task("task5").model_copy(update={"dataset": dataset})
+    for split, rows in (("train", 7), ("valid", 2), ("test", 3)):
+        with h5py.File(tmp_path / f"mine_{split}.h5", "w") as h5:
+            h5["x"], h5[f"{split}/y"] = np.zeros((rows, 4, 30)), np.zeros((rows, 5))
+    size = _size(project, "mine", task)
+    assert (size.train, size.rows, size.length, size.targets) == (7, 7 + 2 * 2 + 3, 30, 2)
+
+
 # Multiplications of one forward pass, in millions (specification, section 8).
 @pytest.mark.parametrize(
     ("name", "length", "millions"),
@@ -96,6 +126,10 @@ def test_a_figure_that_needs_data_says_which_how_large_and_where(monkeypatch):
     assert list(missing_data(project, project.task("task5"))) == [
         "ZBED2_400_h3k27ac.h5 (2.1 MB) from "
         + project.sources["exponential-activations"].files["ZBED2_400_h3k27ac.h5"].url
+    ]
+    assert list(missing_data(project, project.task("task2"))) == [
+        "deepsea_train_bundle.v0.9.tar.gz (size not known) from "
+        + project.sources["deepsea"].files["deepsea_train_bundle.v0.9.tar.gz"].url
     ]
     assert list(missing_data(project, project.task("task1"))) == []
 

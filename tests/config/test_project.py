@@ -4,11 +4,16 @@ import json
 import re
 import shutil
 
+import h5py
 import pytest
 import yaml
+from scipy.io import savemat
 
 from cisflow.config import schemas
+from cisflow.config.preflight import check_files
 from cisflow.config.project import load_project
+from cisflow.config.sources import Sources
+from cisflow.config.strict import validate
 from cisflow.config.yaml import load
 from cisflow.errors import CisflowError
 from cisflow.io import sha256
@@ -103,7 +108,7 @@ def test_every_problem_is_reported_at_once_with_its_place(root, tmp_path):
     text = """
 tasks:
   mine:
-    dataset: {kind: hdf5, file: a.h5, colour: red}
+    dataset: {kind: hdf5, file: a.h5, hue: red}
     model: {name: cnn-3, activation: [relu, expp]}
     trails: 3
     training:
@@ -115,7 +120,7 @@ tasks:
 """
     found = problems(root, tmp_path, text)
     for line in (
-        "tasks0.yaml:4: tasks.mine.dataset.colour: unknown key. Known here:",
+        "tasks0.yaml:4: tasks.mine.dataset.hue: unknown key. Known here:",
         "tasks0.yaml:5: tasks.mine.model.name: 'cnn-3' is not one of cnn-2, cnn-50, cnn-deep, cnn-local, cnn-dist, "
         "residualbind, basset. Did you mean 'cnn-2'?",
         "tasks0.yaml:5: tasks.mine.model.activation.1: 'expp' is not one of relu, exponential,",
@@ -148,6 +153,21 @@ tasks:
         ("filters: {threshold: 1.5}", "tasks.mine.filters.threshold: 1.5: input should be less than 1"),
         ("dataset: {kind: hdf5, file: a.h5, keys: {x: X}}", "keys.x: 'X' must contain {split}"),
         ("dataset: {kind: hdf5, file: a.h5, channels: ACGG}", "'ACGG' has not each of A, C, G, T once"),
+        ("dataset: {kind: hdf5, file: a.h5, columns: [3, 1, 3]}", "columns: a column stands in the list twice"),
+        ("dataset: {kind: hdf5, file: a.h5, columns: [-1]}", "dataset.columns.0: -1: input should be greater than or"),
+        (
+            "dataset: {kind: hdf5, file: a.h5, columns: [3, 1], targets: [a]}",
+            "targets: 1 names are given for 2 columns",
+        ),
+        (
+            "dataset: {kind: hdf5, file: a.h5, keep: any_positive, target: real}",
+            "keep: any_positive needs binary labels",
+        ),
+        ("dataset: {kind: hdf5, file: a.h5, keep: positive}", "'positive' is not one of all, any_positive."),
+        (
+            "dataset: {kind: hdf5, source: deepsea, file: 'deepsee_{split}.mat'}",
+            "there is no file of the source 'deepsea' called 'deepsee_valid.mat'. Did you mean 'deepsea_valid.mat'",
+        ),
         (
             "dataset: {kind: hdf5, source: nowhere, file: a.h5}",
             "tasks.mine.dataset.source: there is no source 'nowhere'",
@@ -247,6 +267,45 @@ def test_shipped_files_name_their_schema(root):
         assert (path.parent / match[1]).exists()
 
 
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ("a.mat: {archive: b.tar}", "'archive' and 'member' belong together"),
+        (
+            "a.mat: {archive: b.tar, member: a.mat}",
+            "'archive' is 'b.tar', which is no file that this source fetches",
+        ),
+        ("a.mat: {archive: b.tar, member: a.mat, size: 5}", "url, checksum and size are those of the archive"),
+    ],
+)
+def test_a_file_in_an_archive_is_declared_whole(root, tmp_path, files, message):
+    text = "sources:\n  x:\n    title: X\n    homepage: http://x\n    licence: MIT\n    used_for: x\n    files:\n"
+    (tmp_path / "sources.yaml").write_text(f"{text}      {files}\n")
+    with pytest.raises(CisflowError, match="sources.yaml:") as error:
+        validate(Sources, load(tmp_path / "sources.yaml"))
+    assert message in str(error.value)
+
+
+def test_the_tasks_that_need_gigabytes_are_those_of_the_paper(root):
+    project = load_project("config/config.yaml", root)
+    task2, task4 = project.task("task2"), project.task("task4")
+    assert list(task2.runs()) == list(project.task("task1").runs())
+    assert {spec["width"] for spec in task2.runs().values()} == {2.0}
+    assert (task2.trials, task2.training_settings()["monitor"], task2.training.data) == (10, "aupr", "memory")
+    assert dict(zip(task2.dataset.targets, task2.dataset.columns, strict=True)) == {
+        "ARID3A": 592, "CEBPB": 602, "FOSL1": 344, "GABPA": 345, "MAFK": 635, "MAX": 636, "MEF2A": 349, "NFYB": 642,
+        "SP1": 359, "SRF": 361, "STAT1": 661, "YY1": 369,
+    }  # fmt: skip
+    assert task2.ground_truth == project.task("task1").ground_truth
+    assert list(task2.ground_truth) == task2.dataset.targets
+    folder = "resources/deepsea/deepsea_"
+    assert project.dataset_inputs(task2) == [f"{folder}{split}.mat" for split in ("train", "valid", "test")]
+    assert list(task4.runs()) == ["basset_relu", "basset_exponential"]
+    assert (task4.trials, task4.training_settings()["monitor"], task4.training.data) == (1, "auroc", "stream")
+    assert task4.dataset.reverse_complement == ["train", "valid", "test"]
+    assert project.dataset_inputs(task4) == ["resources/basset-er/er.h5"]
+
+
 def test_file_names_of_sources_are_unique(root):
     """A mirror is searched by file name, so no two sources may have a file of the same name."""
     names = [file for source in load_project("config/config.yaml", root).sources.values() for file in source.files]
@@ -281,3 +340,24 @@ def test_demo_results_cannot_be_taken_for_paper_ones(root, tmp_path):
     for scale in SCALES[1:]:
         settings = yaml.safe_load((tmp_path / scale).read_text())
         assert settings["results"].startswith("results/")
+
+
+def test_users_own_files_are_opened_before_anything_runs(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dataset = "{kind: hdf5, file: 'mine_{split}.h5', keys: {x: x, y: '{split}/y'}}"
+    loaded = project(root, tmp_path, MINIMAL.replace("{kind: hdf5, file: data/mine.h5}", dataset))
+    check_files(loaded)  # nothing is there: left to Snakemake
+    for split in ("train", "valid"):
+        with h5py.File(tmp_path / f"mine_{split}.h5", "w") as h5:
+            h5["x"], h5["train/y"] = [0], [0]
+    (tmp_path / "mine_test.h5").write_bytes(b"<html>")
+    with pytest.raises(CisflowError) as error:
+        check_files(loaded)
+    lines = str(error.value).splitlines()[1:]
+    assert lines[0].endswith("mine_valid.h5: there is no array valid/y; name the arrays with 'keys'.")
+    assert "mine_test.h5: it is an HTML or XML page" in lines[1]
+    assert len(lines) == 2
+    # The arrays of a MATLAB 5 file cannot be seen without unpacking it.
+    loaded = project(root, tmp_path, MINIMAL.replace("data/mine.h5", "mine.mat"))
+    savemat(tmp_path / "mine.mat", {"a": [0]})
+    check_files(loaded)

@@ -3,14 +3,13 @@
 import h5py
 import numpy as np
 import pytest
+from tests.conftest import convert
 
-from cisflow.datasets.hdf5 import read_hdf5
-from cisflow.datasets.make import make_dataset
+from cisflow.datasets import hdf5, store
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader
 from cisflow.sequence import reverse_complement
 
-KEYS = {"x": "X_{split}", "y": "Y_{split}"}
 LENGTH = 12
 
 
@@ -40,8 +39,8 @@ def write(path, change=None, layout="NCL"):
 
 @pytest.mark.parametrize("layout", ["NLC", "NC1L", "NCL1", "indices", "text"])
 def test_every_layout_gives_the_same_sequences(tmp_path, layout):
-    reference = read_hdf5(write(tmp_path / "reference.h5"), KEYS)
-    found = read_hdf5(write(tmp_path / "other.h5", layout=layout), KEYS)
+    reference = convert(tmp_path, write(tmp_path / "reference.h5"))
+    found = convert(tmp_path, write(tmp_path / "other.h5", layout=layout))
     for split in reference:
         assert np.array_equal(reference[split].x, found[split].x)
         assert np.array_equal(reference[split].y, found[split].y)
@@ -53,8 +52,8 @@ def test_channels_can_be_in_another_order(tmp_path):
             if name.startswith("X"):
                 arrays[name] = arrays[name][:, [0, 2, 1, 3]]
 
-    reference = read_hdf5(write(tmp_path / "reference.h5"), KEYS)
-    swapped = read_hdf5(write(tmp_path / "swapped.h5", swap), KEYS, channels="AGCT")
+    reference = convert(tmp_path, write(tmp_path / "reference.h5"))
+    swapped = convert(tmp_path, write(tmp_path / "swapped.h5", swap), channels="AGCT")
     assert np.array_equal(reference["train"].x, swapped["train"].x)
 
 
@@ -64,13 +63,13 @@ def test_unknown_bases_are_zeros_or_quarters(tmp_path):
         arrays["X_train"][0, :, 3] = 0
         arrays["X_train"][1, :, 4] = 0.25
 
-    x = read_hdf5(write(tmp_path / "unknown.h5", unknown), KEYS)["train"].x
+    x = convert(tmp_path, write(tmp_path / "unknown.h5", unknown))["train"].x
     assert np.argwhere(x == 4).tolist() == [[0, 3], [1, 4]]
 
 
 def test_the_other_strand_is_appended_after_all_rows(tmp_path):
-    plain = read_hdf5(write(tmp_path / "a.h5"), KEYS)
-    both = read_hdf5(tmp_path / "a.h5", KEYS, flip=["train"])
+    plain = convert(tmp_path, write(tmp_path / "a.h5"))
+    both = convert(tmp_path, tmp_path / "a.h5", reverse_complement=["train"])
     assert np.array_equal(both["train"].x, np.concatenate([plain["train"].x, reverse_complement(plain["train"].x)]))
     assert np.array_equal(both["train"].y, np.concatenate([plain["train"].y] * 2))
     assert both["train"].id[6] == b"train-0-rc"
@@ -111,7 +110,10 @@ BAD = {
         put("X_train", np.array([b"ACGTACGTACGX"] * 6)),
         "row 0: the letter 'X' at position 12",
     ),
-    "text of unequal length": (put("X_train", np.array([b"ACGT", b"AC"] * 3)), "unequal length, from 2 to 4 bases"),
+    "text of unequal length": (
+        put("X_train", np.array([b"ACGT" * 3, b"AC"] * 3)),
+        "unequal length, from 2 to 12 bases",
+    ),
     "indices out of range": (put("X_train", np.full((6, LENGTH), 7, np.uint8)), "integers from 0 to 4"),
 }
 
@@ -120,24 +122,16 @@ BAD = {
 def test_bad_input_is_said_and_leaves_nothing(tmp_path, fault):
     change, message = BAD[fault]
     path = write(tmp_path / "bad.h5", change)
-    spec = {
-        "kind": "hdf5",
-        "keys": KEYS,
-        "channels": "ACGT",
-        "target": "binary",
-        "targets": [],
-        "reverse_complement": [],
-    }
     with pytest.raises(CisflowError, match=message) as error:
-        make_dataset(spec, [str(path)], tmp_path / "out" / "dataset.h5", tmp_path / "out" / "quality.tsv")
+        convert(tmp_path / "out", path)
     assert "bad.h5" in str(error.value)
-    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "out").glob("*")) == []
 
 
 def test_numbers_must_be_finite(tmp_path):
     path = write(tmp_path / "real.h5", edit("Y_train", (2, 0), np.inf))
     with pytest.raises(CisflowError, match="row 2, column 0 is inf and must be finite"):
-        read_hdf5(path, KEYS, kind="real")
+        convert(tmp_path, path, target="real")
 
 
 @pytest.mark.parametrize(
@@ -153,22 +147,18 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, damage, message):
     path = write(tmp_path / "damaged.h5")
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(CisflowError, match=f"damaged.h5: {message}"):
-        read_hdf5(path, KEYS)
+        convert(tmp_path, path)
 
 
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(CisflowError, match=r"none.h5: there is no such file"):
-        read_hdf5(tmp_path / "none.h5", KEYS)
+        convert(tmp_path, tmp_path / "none.h5")
 
 
 def test_names_of_targets_must_fit(tmp_path):
     path = write(tmp_path / "a.h5")
-    spec = {
-        "kind": "hdf5", "keys": KEYS, "channels": "ACGT", "target": "binary", "targets": ["a", "b"],
-        "reverse_complement": [],
-    }  # fmt: skip
     with pytest.raises(CisflowError, match="targets: 2 names are given, and the labels have 1 columns"):
-        make_dataset(spec, [str(path)], tmp_path / "d.h5", tmp_path / "q.tsv")
+        convert(tmp_path, path, targets=["a", "b"])
 
 
 @pytest.mark.real_data
@@ -177,25 +167,49 @@ def test_names_of_targets_must_fit(tmp_path):
 )
 def test_the_papers_chip_seq_sets(real_data, tmp_path, name, train, positives):
     path = real_data / "exponential_activations" / f"{name}_400_h3k27ac.h5"
-    splits = read_hdf5(path, KEYS, flip=["train"])
+    splits = convert(tmp_path, path, reverse_complement=["train"])
     assert (len(splits["train"].x), int(splits["train"].y.sum())) == (2 * train[0], 2 * train[1])
     assert (len(splits["valid"].x), int(splits["valid"].y.sum())) == positives
     assert splits["train"].x.max() == 3
 
 
-def test_what_was_read_is_what_is_written(tmp_path):
-    path = write(tmp_path / "a.h5")
-    spec = {
-        "kind": "hdf5",
-        "keys": KEYS,
-        "channels": "ACGT",
-        "target": "binary",
-        "targets": [],
-        "reverse_complement": [],
-    }
-    assert make_dataset(spec, [str(path)], tmp_path / "d.h5", tmp_path / "q.tsv") == {"train": 6, "valid": 2, "test": 3}
-    with h5_reader(tmp_path / "d.h5", "dataset/1") as h5:
+def test_the_data_set_says_what_it_holds_and_can_be_memory_mapped(tmp_path):
+    convert(tmp_path, write(tmp_path / "a.h5"))
+    with h5_reader(tmp_path / "dataset.h5", "dataset/1") as h5:
         assert h5.attrs["length"] == LENGTH
         assert list(h5.attrs["targets"]) == ["target-0"]
-        assert np.array_equal(h5["train/x"][:], read_hdf5(path, KEYS)["train"].x)
         assert h5["train/x"].id.get_offset() is not None, "x must be contiguous, to be memory-mapped"
+
+
+@pytest.mark.parametrize("layout", ["NCL", "indices", "text"])
+def test_blocks_make_no_difference(tmp_path, monkeypatch, layout):
+    path = write(tmp_path / "a.h5", layout=layout)
+    whole = convert(tmp_path, path, keep="any_positive", reverse_complement=["test"])
+    monkeypatch.setattr(hdf5, "BLOCK_ROWS", 4)
+    monkeypatch.setattr(hdf5, "PIECE", 1)
+    monkeypatch.setattr(store, "BLOCK", 2)
+    quality = (tmp_path / "quality.tsv").read_text()
+    parts = convert(tmp_path, path, keep="any_positive", reverse_complement=["test"])
+    for name, split in whole.items():
+        for key in ("x", "y", "id"):
+            assert np.array_equal(getattr(split, key), getattr(parts[name], key))
+    # Sums of GC content in another order: the last digits.
+    assert [row.split("\t")[:3] for row in quality.splitlines()] == [
+        row.split("\t")[:3] for row in (tmp_path / "quality.tsv").read_text().splitlines()
+    ]
+
+
+def test_the_table_of_quality_counts_by_hand(tmp_path):
+    def few_known(arrays):
+        arrays["X_train"] = arrays["X_train"].copy()
+        arrays["X_train"][1] = 0  # the first row that is kept: nothing known
+        arrays["X_train"][3] = np.eye(4)[[1] * 9 + [3] * 3].T  # nine C, three T
+        arrays["X_train"][5] = np.eye(4)[[2] * 3 + [0] * 9].T
+
+    convert(tmp_path, write(tmp_path / "a.h5", few_known), keep="any_positive", targets=["bound"])
+    rows = [row.split("\t") for row in (tmp_path / "quality.tsv").read_text().splitlines()[1:]]
+    found = {(target, quantity): float(value) for split, target, quantity, value in rows if split == "train"}
+    assert found == {
+        ("all", "sequences"): 3, ("all", "dropped_sequences"): 3, ("all", "gc_content"): (9 / 12 + 3 / 12) / 2,
+        ("all", "unknown_bases"): 12, ("all", "unmeasured_labels"): 0, ("bound", "positives"): 3,
+    }  # fmt: skip

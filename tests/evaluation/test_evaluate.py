@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy import stats
 from sklearn import metrics as sk
+from tests.conftest import convert
 
 from cisflow.errors import CisflowError
 from cisflow.evaluation.baselines import gc_baseline
@@ -131,11 +132,9 @@ def test_the_baseline_has_rows_like_a_model(dataset):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("name", "auroc"), [("ZBED2", 0.713), ("IRF1", 0.636)])
-def test_gc_alone_on_the_papers_sets(real_data, name, auroc):
-    from cisflow.datasets.hdf5 import read_hdf5
-
+def test_gc_alone_on_the_papers_sets(real_data, tmp_path, name, auroc):
     path = real_data / "exponential_activations" / f"{name}_400_h3k27ac.h5"
-    splits = read_hdf5(path, {"x": "X_{split}", "y": "Y_{split}"})
+    splits = convert(tmp_path, path)
     score = gc_baseline(splits["train"].x, splits["train"].y, splits["test"].x)
     # Measured once on these files, to three digits.
     assert sk.roc_auc_score(splits["test"].y[:, 0], score[:, 0]) == pytest.approx(auroc, abs=5e-4)

@@ -14,7 +14,7 @@ SCALES = {
 }
 TARGETS = [
     "figures/fig1.pdf", "reproduction.md", "tasks/task1/report.html", "tasks/task3/report.html",
-    "tasks/task5/report.html", "tasks/task6/metrics.tsv",
+    "tasks/task5/report.html", "tasks/task6/metrics.tsv", "tasks/task2/report.html", "tasks/task4/report.html",
 ]  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_all_mistakes_in_the_configuration_are_said_before_anything_runs(clone):
     done = snakemake(clone, "--profile", "profiles/demo", "results/demo/figures/fig1.pdf")
     assert done.returncode != 0
     assert re.search(
-        r"config/tasks.yaml:\d+: tasks.task5.model.activation.1: 'expp' is not one of .*mean 'exp'\?", done.stdout
+        r"config/tasks.yaml:\d+: tasks.task4.model.activation.1: 'expp' is not one of .*mean 'exp'\?", done.stdout
     )
     assert re.search(r"config/tasks.yaml:\d+: tasks.bad/name\S*: 'bad/name' cannot be a name", done.stdout)
     assert "Traceback" not in done.stdout

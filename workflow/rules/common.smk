@@ -1,6 +1,7 @@
 # What the rules ask of the configuration (`project`, from the Snakefile).
 
 import json
+import re
 
 from cisflow.claims.tables import TABLES
 
@@ -14,6 +15,15 @@ PLOTS = {
     "filters": {"labels": "motifs/labels.tsv", "motifs": "motifs/meme"},
     "matches": {"matches": "motifs/matches.tsv"},
 }
+
+# Every file of every source, and those that come in an archive.
+FILES = {name: file for source in project.sources.values() for name, file in source.files.items()}
+MEMBERS = {name: file for name, file in FILES.items() if file.archive}
+
+
+def one_of(names):
+    """Return a wildcard's constraint to these names."""
+    return "|".join(map(re.escape, sorted(names))) or "none"
 
 
 def task_of(wildcards):

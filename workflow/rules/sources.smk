@@ -1,4 +1,5 @@
-# Every external file, as config/sources.yaml declares it: fetched and checked, or exported from a package.
+# Every external file, as config/sources.yaml declares it: fetched and checked, taken out of an archive, or exported
+# from a package.
 
 
 rule fetch_source:
@@ -10,6 +11,7 @@ rule fetch_source:
         "<benchmarks>/sources/{source}/{file}.tsv"
     wildcard_constraints:
         source="|".join(name for name, source in project.sources.items() if source.files) or "none",
+        file=one_of(set(FILES) - set(MEMBERS)),
     conda:
         "../envs/base.yaml"
     threads: 1
@@ -28,6 +30,37 @@ rule fetch_source:
             --mirror {params.mirror:q} \
             --name {wildcards.file:q} \
             --file {params.file:q} \
+            --out {output:q}
+        """
+
+
+rule extract_member:
+    input:
+        lambda wildcards: f"<resources>/{wildcards.source}/{MEMBERS[wildcards.file].archive}",
+    output:
+        "<resources>/{source}/{file}",
+    log:
+        "<logs>/sources/{source}/{file}.log",
+    benchmark:
+        "<benchmarks>/sources/{source}/{file}.tsv"
+    wildcard_constraints:
+        file=one_of(MEMBERS),
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=growing(60),
+    params:
+        member=lambda wildcards: MEMBERS[wildcards.file].member,
+        code=code("sources/extract.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/sources/extract.py \
+            --archive {input:q} \
+            --member {params.member:q} \
             --out {output:q}
         """
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from cisflow.config.project import Project
 from cisflow.config.tasks import Task
 from cisflow.config.yaml import Section, place
+from cisflow.datasets.store import SPLITS
 from cisflow.models.cost import cost
 
 # A training step computes the forward pass, and the gradients of weights and of activations.
@@ -40,7 +41,7 @@ def explain_task(project: Project, name: str, out: Console) -> None:
     task = project.task(name)
     out.print(f"[bold]{name}[/]: {task.title}")
     out.print(_settings(task, name, project.documents["tasks"]))
-    size = _size(project, task)
+    size = _size(project, name, task)
     out.print(_runs(task, size))
     for line in _costs(project, task, size):
         out.print(line)
@@ -84,19 +85,27 @@ def _origin(document: Section, path: tuple[str, ...]) -> str:
     return place(document, path)
 
 
-def _size(project: Project, task: Task) -> Size | None:
+def _size(project: Project, name: str, task: Task) -> Size | None:
     dataset = task.dataset
+    made = project.root / project.settings.results / "tasks" / name / "dataset.h5"
+    if made.exists():
+        with h5py.File(made, "r") as h5:
+            rows = [len(h5[split]["y"]) for split in SPLITS]
+            return Size(rows[0], sum(rows), int(h5.attrs["length"]), len(h5.attrs["targets"]))
     if dataset.kind != "hdf5":
         targets = len(getattr(dataset, "classes", ())) or 1
         return Size(round(dataset.split[0] * dataset.sequences), dataset.sequences, dataset.length, targets)
-    path = project.root / project.dataset_inputs(task)[0]
-    if not path.exists():
-        return None
-    with h5py.File(path, "r") as h5:
-        shapes = {split: h5[dataset.keys.x.format(split=split)].shape for split in ("train", "valid", "test")}
-        targets = h5[dataset.keys.y.format(split="train")].shape
-    rows = {split: shape[0] * (2 if split in dataset.reverse_complement else 1) for split, shape in shapes.items()}
-    return Size(rows["train"], sum(rows.values()), max(shapes["train"][1:]), targets[1] if len(targets) > 1 else 1)
+    paths = [project.root / path for path in project.dataset_inputs(task)]
+    if dataset.keep != "all" or not all(path.exists() and path.suffix != ".mat" for path in paths):
+        return None  # nothing but the data set tells how many rows there will be
+    shapes = {}
+    for split, path in zip(SPLITS, paths * (len(SPLITS) // len(paths)), strict=True):
+        with h5py.File(path, "r") as h5:
+            shapes[split] = [h5[key.format(split=split)].shape for _, key in dataset.keys]
+    rows = {split: x[0] * (2 if split in dataset.reverse_complement else 1) for split, (x, _) in shapes.items()}
+    x, y = shapes["train"]
+    targets = len(dataset.columns) or (y[1] if len(y) > 1 else 1)
+    return Size(rows["train"], sum(rows.values()), max(x[1:]), targets)
 
 
 def _runs(task: Task, size: Size | None) -> Table:

@@ -33,16 +33,24 @@ def state(project: Project, name: str, figure: Figure) -> str:
 
 
 def missing_data(project: Project, task: Task) -> Iterator[str]:
-    """Yield for each file of a task's sources that is neither here nor in a mirror: its name, size and address."""
+    """Yield for each file to be fetched for a task that is neither here nor in a mirror: its name, size and address."""
     mirrors = [*project.settings.mirror, *filter(None, os.environ.get("CISFLOW_MIRROR", "").split(os.pathsep))]
-    for path in map(Path, [*project.dataset_inputs(task), project.motif_database(task)]):
-        source = project.sources.get(path.parent.name)
-        file = source.files.get(path.name) if source else None
-        if file is None or (project.root / path).exists():
-            continue  # exported from a package, the user's own, or fetched already
+    paths = map(Path, [*project.dataset_inputs(task), project.motif_database(task)])
+    for path in dict.fromkeys(fetched for path in paths if (fetched := _to_fetch(project, path))):
+        source = project.sources[path.parent.name]
+        file = source.files[path.name]
         if not any(next(Path(mirror).rglob(path.name), None) for mirror in mirrors):
             size = f"{file.size / 1e6:,.1f} MB" if file.size else "size not known"
             yield f"{path.name} ({size}) from {file.url or source.homepage}"
+
+
+def _to_fetch(project: Project, path: Path) -> Path | None:
+    """Return what has to be fetched to have a file: itself or the archive that holds it; None if nothing has to."""
+    source = project.sources.get(path.parent.name)
+    if source is None or path.name not in source.files:
+        return None  # exported from a package, or the user's own
+    fetched = path.with_name(source.fetched(path.name))
+    return None if any((project.root / here).exists() for here in (path, fetched)) else fetched
 
 
 def _tasks(tables: dict[str, str]) -> list[str]:

@@ -1,8 +1,8 @@
 """Where a task's sequences and labels come from. Each kind is a model; the key `kind` chooses among them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from cisflow.config.strict import Name, Strict
 
@@ -49,29 +49,34 @@ class SyntheticGrammar(Planted):
     spacer: PositiveFloat = Field(2.0, description="Upper end of the uniform draws of the spacers.")
 
 
+def of_each_split(name: str) -> list[str]:
+    """Return a name with its '{split}' replaced by train, valid and test; a name without it alone."""
+    return list(dict.fromkeys(name.replace("{split}", split) for split in get_args(Split)))
+
+
 class Hdf5Keys(Strict):
     """Names of the arrays in an HDF5 file; `{split}` stands for train, valid or test."""
 
     x: str = "X_{split}"
     y: str = "Y_{split}"
 
-    @model_validator(mode="after")
-    def _have_split(self):
-        for name in ("x", "y"):
-            if "{split}" not in getattr(self, name):
-                raise ValueError(f"keys.{name}: '{getattr(self, name)}' must contain {{split}}")
-        return self
-
 
 class Hdf5(Strict):
-    """Sequences and labels from an HDF5 file: the papers' sets, or a user's own."""
+    """Sequences and labels from HDF5 or MATLAB files: the papers' sets, or a user's own."""
 
     kind: Literal["hdf5"]
     source: Name | None = Field(None, description="Source that holds the file (config/sources.yaml); with `file`.")
-    file: str = Field(description="Path of the file, or its name in `source`.")
+    file: str = Field(
+        description="Path of the file, or its name in `source`; with `{split}`, a file for each of train, valid, test. "
+        "A name that ends in .mat is a MATLAB file."
+    )
     keys: Hdf5Keys = Hdf5Keys()
     channels: str = Field("ACGT", pattern="^[ACGT]{4}$", description="Order of the four channels of one-hot sequences.")
     target: Literal["binary", "real"] = Field("binary", description="Labels 0 and 1, or numbers.")
+    columns: list[NonNegativeInt] = Field([], description="Columns of the labels, from 0, in this order; default all.")
+    keep: Literal["all", "any_positive"] = Field(
+        "all", description="'any_positive': only rows with a positive label among the columns taken."
+    )
     targets: list[Name] = Field([], description="Names of the label columns; by default target-0, target-1, ...")
     reverse_complement: list[Split] = Field([], description="Splits to which the other strand of each row is appended.")
 
@@ -86,6 +91,27 @@ class Hdf5(Strict):
         if len(set(self.targets)) < len(self.targets) or "mean" in self.targets:
             raise ValueError("targets: each name must be there once, and 'mean' is the name of their average")
         return self
+
+    @model_validator(mode="after")
+    def _splits_apart(self):
+        for name, key in self.keys:
+            if "{split}" not in self.file + key:
+                raise ValueError(f"keys.{name}: '{key}' must contain {{split}}, unless the name of the file does")
+        return self
+
+    @model_validator(mode="after")
+    def _labels(self):
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError("columns: a column stands in the list twice")
+        if self.columns and self.targets and len(self.columns) != len(self.targets):
+            raise ValueError(f"targets: {len(self.targets)} names are given for {len(self.columns)} columns")
+        if self.keep == "any_positive" and self.target != "binary":
+            raise ValueError("keep: any_positive needs binary labels")
+        return self
+
+    def files(self) -> list[str]:
+        """Return the name of the file, or of the files of train, valid and test."""
+        return of_each_split(self.file)
 
 
 Dataset = Annotated[SyntheticMotifs | SyntheticGrammar | Hdf5, Field(discriminator="kind")]

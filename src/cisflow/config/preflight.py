@@ -5,8 +5,11 @@ from pathlib import Path
 
 import h5py
 
+from cisflow.config.datasets import Hdf5
 from cisflow.config.project import Project
 from cisflow.config.tasks import Task
+from cisflow.datasets.mat5 import is_mat5
+from cisflow.datasets.store import SPLITS
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader
 from cisflow.pwm import read_meme
@@ -32,19 +35,22 @@ def check_files(project: Project) -> None:
 
 def _of(task: Task) -> list[str]:
     dataset = task.dataset
-    if dataset.kind != "hdf5" or dataset.source is not None or not Path(dataset.file).exists():
+    if dataset.kind != "hdf5" or dataset.source is not None:
         return []
+    return [problem for file in dataset.files() if Path(file).exists() for problem in _problems(file, dataset)]
+
+
+def _problems(file: str, dataset: Hdf5) -> list[str]:
+    if is_mat5(file):
+        return []  # its arrays would have to be unpacked
+    splits = [split for split in SPLITS if dataset.file.replace("{split}", split) == file]
     try:
-        with h5_reader(dataset.file) as h5:
-            keys = [
-                key.format(split=split)
-                for key in (dataset.keys.x, dataset.keys.y)
-                for split in ("train", "valid", "test")
-            ]
+        with h5_reader(file) as h5:
+            keys = [key.format(split=split) for key in (dataset.keys.x, dataset.keys.y) for split in splits]
             missing = [key for key in keys if not isinstance(h5.get(key), h5py.Dataset)]
     except CisflowError as error:
         return [str(error)]
-    return [f"{dataset.file}: there is no array {', '.join(missing)}; name the arrays with 'keys'."] if missing else []
+    return [f"{file}: there is no array {', '.join(missing)}; name the arrays with 'keys'."] if missing else []
 
 
 def _missing_motifs(project: Project) -> list[str]:

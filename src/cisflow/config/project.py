@@ -1,6 +1,6 @@
 """The whole configuration, loaded and checked together: one call for the Snakefile, the command line and the tests."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from cisflow.config.claims import Claim, Claims
+from cisflow.config.datasets import of_each_split
 from cisflow.config.figures import Figure, Figures
 from cisflow.config.sources import Source, Sources
 from cisflow.config.strict import Name, Strict, did_you_mean, validate
@@ -81,7 +82,7 @@ class Project:
         """Return the files that a task's data set is made from."""
         dataset = task.dataset
         if dataset.kind == "hdf5":
-            return [self.source_file(dataset.source, dataset.file) if dataset.source else dataset.file]
+            return [self.source_file(dataset.source, file) if dataset.source else file for file in dataset.files()]
         return [self.source_file(dataset.motifs)]
 
 
@@ -186,7 +187,7 @@ def _dangling_names(documents: Mapping[str, Section | None]) -> list[str]:
             problems.append(f"{where}: there is no {what} '{name}'.{did_you_mean(name, known)}")
 
     for name, task in tasks.items():
-        for key, (value, known, what) in _pointers(task, sources).items():
+        for key, value, known, what in _pointers(task, sources):
             point("tasks", ("tasks", name, *key), value, known, what)
     for name, figure in entries["figures"].items():
         for key, table in _mapping(figure, "tables").items():
@@ -196,19 +197,17 @@ def _dangling_names(documents: Mapping[str, Section | None]) -> list[str]:
     return problems
 
 
-def _pointers(task: Any, sources: Section) -> dict[tuple[str, str], tuple[Any, Iterable[str], str]]:
-    """Return what a task's keys point to: the name, the names that there are, and what they are names of."""
+def _pointers(task: Any, sources: Section) -> Iterator[tuple[tuple[str, str], Any, Iterable[str], str]]:
+    """Yield what a task's keys point to: the key, the name, the names that there are, and what they are names of."""
     dataset, tomtom = _mapping(task, "dataset"), _mapping(task, "tomtom")
     databases = [name for name, source in sources.items() if _has_motifs(source)]
-    pointers = {("tomtom", "database"): (tomtom.get("database"), databases, "source of motifs")}
-    if "motifs" in dataset:
-        pointers["dataset", "motifs"] = (dataset["motifs"], sources, "source")
-    if (source := dataset.get("source")) is not None:
-        pointers["dataset", "source"] = (source, sources, "source")
-        if source in sources:
-            files = _mapping(sources[source], "files")
-            pointers["dataset", "file"] = (dataset.get("file"), files, f"file of the source '{source}' called")
-    return pointers
+    yield ("tomtom", "database"), tomtom.get("database"), databases, "source of motifs"
+    yield ("dataset", "motifs"), dataset.get("motifs"), sources, "source"
+    yield ("dataset", "source"), (source := dataset.get("source")), sources, "source"
+    if source in sources and isinstance(dataset.get("file"), str):
+        files = _mapping(sources[source], "files")
+        for file in of_each_split(dataset["file"]):
+            yield ("dataset", "file"), file, files, f"file of the source '{source}' called"
 
 
 def _has_motifs(source: Any) -> bool:

@@ -14,9 +14,19 @@ class File(Strict):
     """One file of a source."""
 
     url: str | None = Field(None, pattern="^https?://", description="Where it is fetched from.")
+    archive: Name | None = Field(None, description="The source's tar file that it is taken from; with `member`.")
+    member: str | None = Field(None, description="Its name in the archive; folders before it may be left out.")
     sha256: Sha256 | None = None
     md5: Md5 | None = None
     size: PositiveInt | None = Field(None, description="Bytes.")
+
+    @model_validator(mode="after")
+    def _of_an_archive(self):
+        if (self.archive is None) != (self.member is None):
+            raise ValueError("'archive' and 'member' belong together")
+        if self.archive and (self.url or self.sha256 or self.md5 or self.size):
+            raise ValueError("url, checksum and size are those of the archive; a member of it has none of its own")
+        return self
 
 
 class Jaspar(Strict):
@@ -42,10 +52,17 @@ class Source(Strict):
     def _obtainable(self):
         if self.jaspar is None and not self.files:
             raise ValueError("a source needs 'files' or 'jaspar'")
-        unreachable = [name for name, file in self.files.items() if file.url is None]
+        unreachable = [name for name, file in self.files.items() if file.url is None and file.archive is None]
         if unreachable and self.manual is None:
             raise ValueError(f"files without a url ({', '.join(unreachable)}) need 'manual': how to get them by hand")
+        for name, file in self.files.items():
+            if file.archive and (file.archive not in self.files or self.files[file.archive].archive):
+                raise ValueError(f"{name}: 'archive' is '{file.archive}', which is no file that this source fetches")
         return self
+
+    def fetched(self, name: str) -> str:
+        """Return the file that has to be fetched to have `name`: itself, or the archive that it is in."""
+        return self.files[name].archive or name
 
 
 class Sources(Strict):

@@ -3,10 +3,10 @@
 `<split>/x` uint8 (n, length), `<split>/y` float32 (n, targets), `<split>/id` bytes (n,); optionally `<split>/mask` bool
 (n, targets), False where a label was not measured, and `<split>/truth` float32 (n, length, 4), the base probabilities
 from which a synthetic sequence was drawn. x, y and mask are stored contiguous and uncompressed, so that training can
-memory-map them.
+memory-map them. A split's attribute `dropped` is the number of the source's rows that were left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cisflow.io import h5_writer, write_tsv
-from cisflow.sequence import UNKNOWN, gc_content
+from cisflow.io import h5_reader, h5_writer, write_tsv
+from cisflow.sequence import UNKNOWN, gc_content, reverse_complement
 
 SPLITS = ("train", "valid", "test")
+
+# Rows of a data set that are looked at together.
+BLOCK = 1 << 14
 
 
 @dataclass
@@ -31,9 +34,33 @@ class Split:
     truth: NDArray[np.float32] | None = None
 
 
+@dataclass
+class Stream:
+    """A split that need not fit into memory.
+
+    Attributes
+    ----------
+    rows, length, targets
+        Its size, without the other strand.
+    blocks
+        Its rows in order, each once; without mask and truth. An id is '<split>-<row of the source>'.
+    other_strand
+        Whether the reverse complement of every row is appended, after all rows.
+    dropped
+        How many rows of the source are left out.
+    """
+
+    rows: int
+    length: int
+    targets: int
+    blocks: Iterable[Split]
+    other_strand: bool = False
+    dropped: int = 0
+
+
 def write_dataset(
     path: str | Path,
-    splits: Mapping[str, Split],
+    splits: Mapping[str, Split | Stream],
     targets: list[str],
     kind: str,
     inputs: Mapping[str, str] | None = None,
@@ -54,11 +81,12 @@ def write_dataset(
         SHA-256 of the files that it was made from, by file name.
     """
     with h5_writer(path, "dataset/1", inputs) as h5:
-        h5.attrs["length"] = next(iter(splits.values())).x.shape[1]
+        for name, split in splits.items():
+            write = _write_stream if isinstance(split, Stream) else _write_split
+            write(h5.create_group(name), split)
+        h5.attrs["length"] = h5[name]["x"].shape[1]
         h5.attrs["targets"] = targets
         h5.attrs["kind"] = kind
-        for name, split in splits.items():
-            _write_split(h5.create_group(name), split)
 
 
 def _write_split(group: h5py.Group, split: Split) -> None:
@@ -72,20 +100,66 @@ def _write_split(group: h5py.Group, split: Split) -> None:
         )
 
 
-def write_quality(path: str | Path, splits: Mapping[str, Split], targets: list[str], kind: str) -> None:
-    """Write the accounting of a data set: rows, positives or mean of each target, GC, unknown bases, by split."""
-    rows = []
-    for name, split in splits.items():
-        measured = np.ones(split.y.shape, bool) if split.mask is None else split.mask
-        found = {
-            "sequences": len(split.x),
-            "gc_content": float(np.nanmean(gc_content(split.x))) if len(split.x) else float("nan"),
-            "unknown_bases": int((split.x == UNKNOWN).sum()),
-            "unmeasured_labels": int((~measured).sum()),
-        }
-        rows += [{"split": name, "target": "all", "quantity": key, "value": value} for key, value in found.items()]
-        quantity, reduce = ("positives", np.sum) if kind == "binary" else ("mean", np.mean)
-        for column, target in enumerate(targets):
-            value = float(reduce(split.y[measured[:, column], column], dtype=np.float64))
-            rows.append({"split": name, "target": target, "quantity": quantity, "value": value})
+def _write_stream(group: h5py.Group, split: Stream) -> None:
+    group.attrs["dropped"] = split.dropped
+    rows = split.rows * (2 if split.other_strand else 1)
+    group.create_dataset("x", (rows, split.length), np.uint8)
+    group.create_dataset("y", (rows, split.targets), np.float32)
+    # The longest id: split, number of the last row in the source, strand.
+    longest = f"{group.name[1:]}-{split.rows + split.dropped}-rc"
+    group.create_dataset("id", (rows,), f"S{len(longest)}")
+    start = 0
+    for block in split.blocks:
+        _put(group, start, block)
+        if split.other_strand:
+            other = Split(reverse_complement(block.x), block.y, np.char.add(block.id, b"-rc"))
+            _put(group, split.rows + start, other)
+        start += len(block.x)
+
+
+def _put(group: h5py.Group, start: int, block: Split) -> None:
+    for key in ("x", "y", "id"):
+        group[key][start : start + len(block.x)] = getattr(block, key)
+
+
+def write_quality(path: str | Path, dataset: str | Path) -> None:
+    """Write the accounting of a data set: rows, dropped rows, GC, unknown bases, positives or mean of each target.
+
+    Parameters
+    ----------
+    path
+        The table: split, target, quantity, value.
+    dataset
+        A data set of the contract.
+    """
+    with h5_reader(dataset, "dataset/1") as h5:
+        targets, binary = list(h5.attrs["targets"]), h5.attrs["kind"] == "binary"
+        rows = [{"split": split, **row} for split in SPLITS for row in _quality(h5[split], targets, binary)]
     write_tsv(path, ("split", "target", "quantity", "value"), rows)
+
+
+def _quality(group: h5py.Group, targets: list[str], binary: bool) -> Iterator[dict[str, str | float]]:
+    count = len(group["x"])
+    gc, with_gc, unknown = 0.0, 0, 0
+    total, measured = np.zeros(len(targets)), np.zeros(len(targets), np.int64)
+    for start in range(0, count, BLOCK):
+        x, y = (group[key][start : start + BLOCK] for key in ("x", "y"))
+        mask = group["mask"][start : start + BLOCK] if "mask" in group else np.ones(y.shape, bool)
+        content = gc_content(x)
+        gc, with_gc = gc + np.nansum(content), with_gc + int(np.isfinite(content).sum())
+        unknown += int((x == UNKNOWN).sum())
+        total, measured = total + np.where(mask, y, 0).sum(axis=0, dtype=np.float64), measured + mask.sum(axis=0)
+    found = {
+        "sequences": count,
+        "dropped_sequences": int(group.attrs.get("dropped", 0)),
+        "gc_content": float(gc / with_gc) if with_gc else float("nan"),
+        "unknown_bases": unknown,
+        "unmeasured_labels": int(count * len(targets) - measured.sum()),
+    }
+    yield from ({"target": "all", "quantity": key, "value": value} for key, value in found.items())
+    values = total if binary else np.divide(total, measured, out=np.full(len(targets), np.nan), where=measured > 0)
+    quantity = "positives" if binary else "mean"
+    yield from (
+        {"target": target, "quantity": quantity, "value": float(value)}
+        for target, value in zip(targets, values, strict=True)
+    )
