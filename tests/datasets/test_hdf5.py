@@ -114,7 +114,10 @@ BAD = {
         put("X_train", np.array([b"ACGT" * 3, b"AC"] * 3)),
         "unequal length, from 2 to 12 bases",
     ),
-    "indices out of range": (put("X_train", np.full((6, LENGTH), 7, np.uint8)), "integers from 0 to 4"),
+    "indices out of range": (
+        put("X_train", np.full((6, LENGTH), 7, np.uint8)),
+        "row 0, position 0 is 7; base indices are from 0 to 4",
+    ),
 }
 
 

@@ -1,17 +1,19 @@
 """`cisflow explain`: a task as it is understood, and what it will cost."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-import h5py
 from rich.console import Console
 from rich.table import Table
 
 from cisflow.config.project import Project
 from cisflow.config.tasks import Task
 from cisflow.config.yaml import Section, place
+from cisflow.datasets.hdf5 import Layout, open_hdf5
 from cisflow.datasets.store import SPLITS
+from cisflow.errors import CisflowError
+from cisflow.io import h5_reader
 from cisflow.models.cost import cost
 
 # A training step computes the forward pass, and the gradients of weights and of activations.
@@ -89,7 +91,7 @@ def _size(project: Project, name: str, task: Task) -> Size | None:
     dataset = task.dataset
     made = project.root / project.settings.results / "tasks" / name / "dataset.h5"
     if made.exists():
-        with h5py.File(made, "r") as h5:
+        with h5_reader(made, "dataset/1") as h5:
             rows = [len(h5[split]["y"]) for split in SPLITS]
             return Size(rows[0], sum(rows), int(h5.attrs["length"]), len(h5.attrs["targets"]))
     if dataset.kind != "hdf5":
@@ -98,23 +100,28 @@ def _size(project: Project, name: str, task: Task) -> Size | None:
     paths = [project.root / path for path in project.dataset_inputs(task)]
     if dataset.keep != "all" or not all(path.exists() and path.suffix != ".mat" for path in paths):
         return None  # nothing but the data set tells how many rows there will be
-    shapes = {}
-    for split, path in zip(SPLITS, paths * (len(SPLITS) // len(paths)), strict=True):
-        with h5py.File(path, "r") as h5:
-            shapes[split] = [h5[key.format(split=split)].shape for _, key in dataset.keys]
-    rows = {split: x[0] * (2 if split in dataset.reverse_complement else 1) for split, (x, _) in shapes.items()}
-    x, y = shapes["train"]
-    targets = len(dataset.columns) or (y[1] if len(y) > 1 else 1)
-    return Size(rows["train"], sum(rows.values()), max(x[1:]), targets)
+    layout = Layout(
+        **{field.name: getattr(dataset, field.name) for field in fields(Layout)} | {"keys": dict(dataset.keys)}
+    )
+    with open_hdf5(paths, layout) as splits:
+        rows = {split: stream.rows * (1 + stream.other_strand) for split, stream in splits.items()}
+        return Size(rows["train"], sum(rows.values()), splits["train"].length, splits["train"].targets)
 
 
 def _runs(task: Task, size: Size | None) -> Table:
     table = Table("run", "parameters", "multiplications a sequence", title="\nRuns", title_justify="left", box=None)
     table.columns[1].justify = table.columns[2].justify = "right"
     for name, spec in task.runs().items():
-        numbers = ("?", "?") if size is None else (f"{n:,}" for n in cost(spec, size.length, size.targets))
+        numbers = ("?", "?") if size is None else (f"{n:,}" for n in _cost(spec, size))
         table.add_row(name, *numbers)
     return table
+
+
+def _cost(spec: dict[str, Any], size: Size) -> tuple[int, int]:
+    try:
+        return cost(spec, size.length, size.targets)
+    except ValueError as error:
+        raise CisflowError(f"{error}; choose another model, or longer sequences.") from error
 
 
 def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
@@ -126,7 +133,7 @@ def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
     if size is None:
         yield "[bold]time[/]      not known before the data is here"
         return
-    costs = [cost(spec, size.length, size.targets) for spec in runs.values()]
+    costs = [_cost(spec, size) for spec in runs.values()]
     work = PASSES * size.train * task.training.epochs * task.trials * sum(macs for _, macs in costs)
     yield from _times(project, work)
     weights = 2 * 4 * task.trials * sum(parameters for parameters, _ in costs)

@@ -172,7 +172,13 @@ class _Rows:
             raise CisflowError(
                 f"{file.path}: the split '{name}' has {len(self.x)} sequences and {len(self.y)} rows of labels."
             )
+        if len(_row_shape(self.y.shape)) > 1:
+            raise CisflowError(
+                f"{self.y.where} has rows of the shape {self.y.shape[1:]}; labels are (n,) or (n, targets)."
+            )
         self.length, columns = self.x.length(), int(np.prod(self.y.shape[1:]))
+        if not self.length:
+            raise CisflowError(f"{self.x.where}: its sequences have no bases.")
         if layout.columns and max(layout.columns) >= columns:
             raise CisflowError(
                 f"{self.y.where} has {columns} columns, 0 to {columns - 1}, and dataset.columns asks for "
@@ -233,13 +239,14 @@ class _Rows:
             return _from_text(values, self.length, self.x.where, numbers)
         values = values.reshape(len(values), *_row_shape(values.shape))
         if values.ndim == 2:
-            return _indices(values, self.x.where)
+            return _indices(values, self.x.where, numbers)
         values = values if values.shape[2] == 4 else values.transpose(0, 2, 1)
         return _from_one_hot(values, self.layout.channels, self.x.where, numbers)
 
 
 def _from_text(values: NDArray, length: int, where: str, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
-    texts = [value.decode() if isinstance(value, bytes) else value for value in values.ravel()]
+    # Another encoding than Latin-1 has other letters, which are named as such.
+    texts = [value.decode("latin-1") if isinstance(value, bytes) else value for value in values.ravel()]
     rows = [encode(text, f"{where}, row {number}") for number, text in zip(numbers, texts, strict=True)]
     lengths = {length, *map(len, rows)}
     if len(lengths) > 1:
@@ -249,9 +256,16 @@ def _from_text(values: NDArray, length: int, where: str, numbers: NDArray[np.int
     return np.stack(rows)
 
 
-def _indices(values: NDArray, where: str) -> NDArray[np.uint8]:
-    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > UNKNOWN:
+def _indices(values: NDArray, where: str, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
+    if values.dtype.kind not in "iu":
         raise CisflowError(f"{where}: base indices must be integers from 0 to 4 (A, C, G, T, unknown).")
+    wrong = np.argwhere((values < 0) | (values > UNKNOWN))
+    if wrong.size:
+        row, position = wrong[0]
+        raise CisflowError(
+            f"{where}: row {numbers[row]}, position {position} is {values[row, position]}; "
+            "base indices are from 0 to 4 (A, C, G, T, unknown)."
+        )
     return values.astype(np.uint8)
 
 
