@@ -178,6 +178,26 @@ def test_the_losses_in_the_history_have_the_penalty(dataset, tmp_path):
         assert difference == pytest.approx(penalty, rel=1e-5)
 
 
+def test_the_first_kernel_has_its_own_penalty(dataset, tmp_path):
+    """In the step: w moves by lr * 2 * l2 * w, each kernel with its own l2. In the history: the sum of all."""
+    sgd = {"optimizer": {"name": "sgd", "lr": 0.1}, "epochs": 1, "batch_size": 400, "plateau": None}
+    l2 = {"layers.conv1.weight": 0.25, "layers.dense2.weight": 0.125}
+    for name, keys in {"none": {"l2": 0.0}, "own": {"l2": 0.125, "first_l2": 0.25}}.items():
+        train(dataset, tmp_path / name, spec=SPEC | keys, settings=sgd)
+    start = convnet.ConvNet(SPEC, 60, 1)
+    start.reset([1])
+    without, own = (load_model(tmp_path / name / "trial-0").state_dict() for name in ("none", "own"))
+    for name, weight in l2.items():
+        moved = own[name] - without[name]
+        # The initial weights are drawn in single precision.
+        expected = -0.1 * 2 * weight * start.state_dict()[name].to(moved)
+        torch.testing.assert_close(moved, expected, rtol=1e-5, atol=1e-8)
+    penalty = sum(weight * own[name].square().sum().item() for name, weight in l2.items())
+    difference = history(tmp_path / "own")[0]["train_loss"] - history(tmp_path / "none")[0]["train_loss"]
+    # Both histories have the loss before the only step, and the penalty after it.
+    assert difference == pytest.approx(penalty, rel=1e-5)
+
+
 def test_best_and_last_weights_are_those_of_their_epochs(dataset, tmp_path):
     train(dataset, tmp_path, settings={"epochs": 6})
     rows, description = history(tmp_path), read_description(tmp_path / "trial-0")

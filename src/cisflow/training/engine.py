@@ -133,7 +133,7 @@ def fit(
     Parameters
     ----------
     spec
-        The model, for `ConvNet`; its `l2` is the weight of the penalty l2 * sum(w^2) on the kernels.
+        The model, for `ConvNet`; it says which kernels have which penalty l2 * sum(w^2).
     info, train, valid
         The data set's description and its two splits.
     settings
@@ -198,7 +198,7 @@ class Training:
         arguments = dict(self.settings["optimizer"])
         self.optimizer = OPTIMIZERS[arguments.pop("name")](groups, **arguments, fused=True)
         self.gradients = [p.grad for p in model.parameters()]
-        self.kernels = model.kernels()
+        self.penalties = model.penalties()
 
     def _train_epoch(self) -> None:
         self.model.train()
@@ -216,9 +216,9 @@ class Training:
         losses = LOSSES[self.settings["loss"]](outputs, batch.y, batch.mask)
         torch._foreach_zero_(self.gradients)
         self.fabric.backward(losses.sum())
-        if self.spec.get("l2"):
+        for l2, kernels in self.penalties.items():
             # The gradient of l2 * sum(w^2), without building the sum in every step.
-            torch._foreach_add_([p.grad for p in self.kernels], self.kernels, alpha=2 * self.spec["l2"])
+            torch._foreach_add_([p.grad for p in kernels], kernels, alpha=2 * l2)
         self.optimizer.step()
         return losses.detach() * batch.y.shape[1]
 
@@ -234,7 +234,9 @@ class Training:
         return losses, [epoch_metrics(self.info.kind, output, y, mask) for output in outputs]
 
     def _end_epoch(self, losses: Tensor, metrics: list[dict[str, float]], seconds: float) -> None:
-        penalty = self.spec.get("l2", 0.0) * sum(p.detach().square().flatten(1).sum(1) for p in self.kernels)
+        penalty = sum(
+            l2 * sum(p.detach().square().flatten(1).sum(1) for p in kernels) for l2, kernels in self.penalties.items()
+        )
         train = self.loss_sum / self.train.count + penalty
         self.epoch, self.step = self.epoch + 1, 0
         for index, trial in enumerate(self.trials):
