@@ -12,6 +12,7 @@ from cisflow.config.project import load_project
 from cisflow.config.yaml import load
 from cisflow.errors import CisflowError
 from cisflow.io import sha256
+from tests.config.conftest import problems, project
 
 MINIMAL = """
 tasks:
@@ -20,29 +21,6 @@ tasks:
     model: {name: cnn-2}
 """
 SCALES = ("config/config.yaml", "config/demo/config.yaml", "config/two-core/config.yaml")
-
-
-def project(root, tmp_path, text, more=None):
-    """Load a project whose tasks are the given text."""
-    files = []
-    for number, content in enumerate([text, *([more] if more else [])]):
-        (tmp_path / f"tasks{number}.yaml").write_text(content)
-        files.append(str(tmp_path / f"tasks{number}.yaml"))
-    for name in ("figures", "claims"):
-        (tmp_path / f"{name}.yaml").write_text(f"{name}: {{}}\n")
-    config = {
-        "tasks": files,
-        "command": "x",
-        "figures": str(tmp_path / "figures.yaml"),
-        "claims": str(tmp_path / "claims.yaml"),
-    }
-    return load_project(config, root)
-
-
-def problems(root, tmp_path, text, more=None):
-    with pytest.raises(CisflowError) as error:
-        project(root, tmp_path, text, more)
-    return str(error.value).replace(str(tmp_path) + "/", "")
 
 
 @pytest.mark.parametrize("scale", SCALES)
