@@ -64,6 +64,15 @@ def test_masked_labels_are_left_out_and_counted():
     assert (find(rows, "a", "auroc")["value"], find(rows, "a", "auroc")["n"]) == (1.0, 2)
 
 
+@pytest.mark.parametrize("kind", METRICS)
+def test_predictions_that_are_no_numbers_have_no_metrics(kind):
+    """They are left out of the mean, which tells so by its n."""
+    y, p = np.array([[0.0, 0], [1, 1], [0, 1]]), np.array([[0.1, 0.2], [0.9, np.nan], [0.3, 0.4]])
+    rows = metric_rows(kind, y, p, ["a", "b"])
+    assert {row["value"] for row in rows if row["target"] == "b"} == {None}
+    assert {row["n"] for row in rows if row["target"] == "mean"} == {1}
+
+
 def checkpoint_folder(folder, seed, length=60):
     model = ConvNet({"name": "cnn-50", "activation": "exponential"}, length, 1)
     model.reset([seed])
@@ -113,6 +122,15 @@ def test_histories_are_gathered(run):
     assert table["trial"].to_list() == list(range(11))
     assert table.columns[:5] == ["task", "run", "model", "activation", "trial"]
     assert table["valid_auroc"].to_list() == [0.5] * 11
+
+
+def test_a_history_without_numbers_stands_beside_others(run):
+    folder, _ = run
+    nothing = {"lr": 1e-3, "train_loss": np.nan, "valid_loss": np.nan, "valid_auroc": np.nan}
+    checkpoint.write_history(folder / "trial-3", [{"epoch": 1, **nothing}])
+    table = histories("t", folder)
+    assert table["valid_auroc"].null_count() == 1
+    assert table.filter(pl.col("trial") == 3)["train_loss"].to_list() == [None]
 
 
 def test_the_gc_baseline_takes_its_sign_from_the_training_split():

@@ -227,6 +227,22 @@ def test_a_loss_that_is_no_number_ends_the_training(dataset, tmp_path):
     assert not (tmp_path / "trial-0").exists()
 
 
+def test_a_trial_that_diverges_can_be_kept_as_it_is(dataset, tmp_path):
+    """Without normalisation the exponential of one of two trials overflows: that one ends, the other goes on."""
+    spec = SPEC | {"first_norm": False, "first_sd": 9.0, "l2": 0.0}
+    train(dataset, tmp_path, [("bounded", 3), ("diverged", 4)], spec, "32-true", settings={"diverged": "keep"})
+    found = {trial: read_description(tmp_path / trial) for trial in ("bounded", "diverged")}
+    assert {trial: description["epochs"] for trial, description in found.items()} == {"bounded": 3, "diverged": 1}
+    assert load_model(tmp_path / "bounded").layers.conv1.weight.isfinite().all()
+    assert load_model(tmp_path / "diverged").layers.conv1.weight.isnan().any()
+    # No epoch was the best, and the history has no number where there is none.
+    assert found["diverged"]["best_epoch"] == 0
+    assert tensors(tmp_path, "diverged", "best") == tensors(tmp_path, "diverged", "last")
+    header, values = ((tmp_path / "diverged" / "history.tsv").read_text().splitlines())[:2]
+    row = dict(zip(header.split("\t"), values.split("\t"), strict=True))
+    assert (row["epoch"], row["train_loss"], row["valid_auroc"]) == ("1", "", "")
+
+
 def test_a_gpu_that_is_asked_for_and_not_there_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(CisflowError, match="no GPU is visible here.*device: any"):

@@ -106,6 +106,9 @@ class Training(Strict):
     plateau: Plateau | None = Plateau()
     early_stop: EarlyStop | None = EarlyStop()
     weights: Literal["best", "last"] = Field("best", description="Weights used after training.")
+    diverged: Literal["fail", "keep"] = Field(
+        "fail", description="When a trial's loss is no number: fail, or end the trial and keep its weights as they are."
+    )
     device: Literal["gpu", "cpu", "any"] = Field(
         "gpu", description="'gpu' fails where none is visible; 'any' allows the CPU."
     )

@@ -138,8 +138,9 @@ def fit(
         The data set's description and its two splits.
     settings
         `loss`, `optimizer` (`name`, `lr`, and the optimiser's own arguments), `batch_size`, `epochs`, `monitor`
-        ('loss', 'auroc', 'aupr', 'pearson'), `mode`, `plateau`, `early_stop` (see `Schedule`), and `weights`
-        ('best' or 'last': which of the two a reader gets by default).
+        ('loss', 'auroc', 'aupr', 'pearson'), `mode`, `plateau`, `early_stop` (see `Schedule`), `weights`
+        ('best' or 'last': which of the two a reader gets by default), and optionally `diverged` ('keep': a trial whose
+        loss is not a number any more ends there, with its weights as they are).
     seeds
         Seed of each trial, by its name.
     folder
@@ -154,7 +155,7 @@ def fit(
     Raises
     ------
     CisflowError
-        The loss is not a number any more.
+        The loss is not a number any more, and such a trial is not to be kept.
     Interrupted
         The training was asked to stop.
     """
@@ -245,14 +246,21 @@ class Training:
             row |= {f"valid_{name}": value for name, value in found.items()} | {"seconds": seconds}
             trial.history.append(row)
             self.on_epoch(trial.name, row)
-            if not torch.isfinite(train[index]):
-                raise CisflowError(
-                    f"{trial.name}: the training loss is {row['train_loss']} after epoch {self.epoch}. "
-                    "Lower training.optimizer.lr, or choose a first activation that stays bounded."
-                )
             if trial.schedule.end_epoch(self.epoch, found[self.settings["monitor"]]):
                 trial.best = checkpoint.replicate_state(self.model.module, index)
+            if not torch.isfinite(train[index]):
+                self._end_diverged(trial, row["train_loss"])
         self.loss_sum.zero_()
+
+    def _end_diverged(self, trial: Trial, loss: float) -> None:
+        found = f"{trial.name}: the training loss is {loss} after epoch {self.epoch}."
+        if self.settings.get("diverged", "fail") == "fail":
+            raise CisflowError(
+                f"{found} Lower training.optimizer.lr, choose a first activation that stays bounded, "
+                "or keep such trials as they are with 'training: {diverged: keep}'."
+            )
+        log.warning("%s It ends here, and its weights are kept as they are.", found)
+        trial.schedule.stopped = True
 
     def _retire(self) -> None:
         """Write the checkpoints of the trials that have ended, and go on with the others alone."""
@@ -274,7 +282,8 @@ class Training:
 
     def _write(self, trial: Trial, last: dict[str, Tensor]) -> None:
         folder = self.folder / trial.name
-        checkpoint.write_tensors(folder / "best.safetensors", trial.best)
+        # A trial that diverged at once has no best epoch.
+        checkpoint.write_tensors(folder / "best.safetensors", trial.best or last)
         checkpoint.write_tensors(folder / "last.safetensors", last)
         checkpoint.write_history(folder, trial.history)
         checkpoint.write_description(
