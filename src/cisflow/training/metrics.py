@@ -9,7 +9,6 @@ from torchmetrics.functional.regression import pearson_corrcoef
 
 from cisflow.errors import CisflowError
 
-
 NAMES = {"binary": ("auroc", "aupr"), "real": ("pearson",)}
 
 
