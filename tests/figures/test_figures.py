@@ -182,6 +182,16 @@ def test_a_task_without_a_defined_metric_says_so(tables, tmp_path):
     plt.close(figure)
 
 
+def test_a_panel_without_a_defined_metric_says_so(tables, tmp_path):
+    """As the end of a sweep where every trial diverged."""
+    value = pl.when(pl.col("model") == "cnn-2").then(None).otherwise(pl.col("value"))
+    read_tsv(tables["metrics"], METRICS).with_columns(value=value).write_csv(tmp_path / "half.tsv", separator="\t")
+    figure, _ = task.performance({"metrics": str(tmp_path / "half.tsv")}, {})
+    assert "cnn-2: the AUROC of no trial is defined." in texts(figure)
+    assert list(dots_of(figure)) == ["cnn-deep"]
+    plt.close(figure)
+
+
 def test_text_stays_text_and_the_same_figure_is_the_same_bytes(tables, tmp_path):
     for name in ("a", "b"):
         figure, numbers = fig1.draw(tables, SETTINGS)

@@ -43,11 +43,13 @@ def performance(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn
     """
     table = metric_table(tables["metrics"])
     shown = [metric for metric in SHOWN if metric in table["metric"]]
-    table = table.filter(pl.col("metric").is_in(shown) & pl.col("value").is_not_null())
+    table = table.filter(pl.col("metric").is_in(shown))
     trained = with_panel(table.filter(pl.col("trial").is_not_null()))
-    baselines = table.filter(pl.col("trial").is_null())
-    if trained.is_empty():
-        return _only_words("No test metric is defined: the labels of the test split are all alike.")
+    baselines = table.filter(pl.col("trial").is_null() & pl.col("value").is_not_null())
+    if trained["value"].is_null().all():
+        return _only_words(
+            "No test metric is defined: the labels of the test split are all alike, or no trial converged."
+        )
     panels = in_order(trained["panel"].to_list(), ())
     with style():
         figure = new_figure(TWO_COLUMNS, 16 + 42 * len(panels))
@@ -55,6 +57,9 @@ def performance(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn
         for row, panel in zip(grid, panels, strict=True):
             for axes, metric in zip(row, shown, strict=True):
                 own = trained.filter((pl.col("panel") == panel) & (pl.col("metric") == metric))
+                if own["value"].is_null().all():
+                    missing(axes, f"{panel}: the {SHOWN[metric][0]} of no trial is defined.")
+                    continue
                 by_activation(axes, own, "value", in_order(own["activation"].to_list(), ()))
                 axes.set_ylabel(f"test {SHOWN[metric][0]}")
                 _reference_lines(axes, metric, baselines)
