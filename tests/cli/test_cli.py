@@ -1,6 +1,7 @@
 """The command line reads well, and its messages say what to do."""
 
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -63,6 +64,24 @@ def test_explain_tells_values_origins_runs_and_costs():
     demo = run("explain", "task1", "--config", "config/demo/config.yaml")
     assert re.search(r"trials +2 +config/demo/tasks.yaml:\d+", demo)
     assert "snakemake --profile profiles/demo results/demo/tasks/task1/report.html" in demo
+
+
+def test_explain_shows_a_sweep():
+    output = run("explain", "exp_scale")
+    assert re.search(r"sweep.model.first_activation_scale +0.001, 0.005, 0.01, .*, 5.0 +config/tasks.yaml:\d+", output)
+    assert "11 trainings of 10 trials" in output
+
+
+def test_the_cost_of_a_sweep_over_epochs_is_that_of_all_its_epochs(root, tmp_path):
+    text = (root / "config/tasks.yaml").read_text()
+    text += "  whole: {dataset: *task1_dataset, model: {name: cnn-2}, training: {epochs: 4000}}\n"
+    text += "  parts: {dataset: *task1_dataset, model: {name: cnn-2}, sweep: {training.epochs: [1000, 3000]}}\n"
+    (tmp_path / "tasks.yaml").write_text(text)
+    config = {"tasks": [str(tmp_path / "tasks.yaml")], "command": "snakemake", "estimates": {"cpu": 4.0e10}}
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    outputs = [run("explain", task, "--config", str(tmp_path / "config.yaml")) for task in ("whole", "parts")]
+    whole, parts = (re.search(r"one CPU core: at most ([\d.,]+) hours", output)[1] for output in outputs)
+    assert whole == parts != "0.0"
 
 
 # Multiplications of one forward pass, in millions (specification, section 8).
