@@ -65,6 +65,14 @@ def test_deep_lift_has_a_rule_for_every_layer(name):
     assert found.convergence.max() < 1e-3
 
 
+def test_deep_lift_holds_for_a_scaled_first_activation_without_normalisation():
+    network_ = network("cnn-2", first_norm=False, first_activation_scale=0.5)
+    settings = dataclasses.replace(RECOMMENDED, references=2)
+    found = attribute(Explained(network_), sequences(network_.length), "deep_lift_shap", settings)
+    # Rounding of single precision, as for every layer.
+    assert found.convergence.max() < 1e-3
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_deep_lift_has_a_rule_for_every_activation(activation):
     settings = dataclasses.replace(PAPER, references=2)

@@ -14,8 +14,8 @@ from cisflow.models.zoo import ARCHITECTURES
 LENGTHS = {"basset": 200, "residualbind": 303, "cnn-deep": 119, "cnn-dist": 103}
 
 
-def network(name: str, activation: str = "exponential", targets: int = 2) -> ConvNet:
-    spec = {"name": name, "activation": activation, "initializer": "he_normal", "width": 0.25}
+def network(name: str, activation: str = "exponential", targets: int = 2, **variant) -> ConvNet:
+    spec = {"name": name, "activation": activation, "initializer": "he_normal", "width": 0.25, **variant}
     model = ConvNet(spec, LENGTHS.get(name, 107), targets)
     model.reset([1])
     generator = torch.Generator().manual_seed(0)
@@ -43,9 +43,12 @@ def plainly(explained: Explained, x: np.ndarray) -> np.ndarray:
     return effects
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_it_equals_the_plain_method(name):
-    model = network(name)
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [*((name, {}) for name in ARCHITECTURES), ("cnn-2", {"first_norm": False, "first_activation_scale": 0.5})],
+)
+def test_it_equals_the_plain_method(name, variant):
+    model = network(name, **variant)
     explained, x = Explained(model, target=1), sequences(model.length)
     expected = plainly(explained, x)
     assert np.abs(expected).max() > 0.01, "a model that ignores its input shows nothing"

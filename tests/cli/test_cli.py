@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -12,10 +13,12 @@ import h5py
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 from tests.evaluation.test_evaluate import checkpoint_folder
 from typer.testing import CliRunner
 
 from cisflow import cli
+from cisflow.cli.explain import Size, _size, explain_task
 from cisflow.cli.predict import predict_fasta
 from cisflow.config.datasets import Hdf5
 from cisflow.config.project import load_project
@@ -70,8 +73,6 @@ def test_explain_tells_values_origins_runs_and_costs():
 
 
 def test_explain_takes_sizes_from_a_data_set_that_is_made(dataset, tmp_path):
-    from cisflow.cli.explain import _size
-
     assert "not known before the data is here" in run("explain", "task2")
     project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)
     assert _size(project, "task2", project.task("task2")) is None
@@ -82,8 +83,6 @@ def test_explain_takes_sizes_from_a_data_set_that_is_made(dataset, tmp_path):
 
 
 def test_explain_takes_sizes_from_files_of_each_split(tmp_path):
-    from cisflow.cli.explain import _size
-
     project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)
     settings = {"keys": {"x": "x", "y": "{split}/y"}, "columns": [3, 1], "reverse_complement": ["valid"]}
     dataset = Hdf5(kind="hdf5", file="mine_{split}.h5", **settings)
@@ -93,6 +92,24 @@ def test_explain_takes_sizes_from_files_of_each_split(tmp_path):
             h5["x"], h5[f"{split}/y"] = np.zeros((rows, 4, 30)), np.zeros((rows, 5))
     size = _size(project, "mine", task)
     assert (size.train, size.rows, size.length, size.targets) == (7, 7 + 2 * 2 + 3, 30, 2)
+
+
+def test_explain_shows_a_sweep():
+    output = run("explain", "exp_scale")
+    assert re.search(r"sweep.model.first_activation_scale +0.001, 0.005, 0.01, .*, 5.0 +config/tasks.yaml:\d+", output)
+    assert "11 trainings of 10 trials" in output
+
+
+def test_the_cost_of_a_sweep_over_epochs_is_that_of_all_its_epochs(root, tmp_path):
+    text = (root / "config/tasks.yaml").read_text()
+    text += "  whole: {dataset: *task1_dataset, model: {name: cnn-2}, training: {epochs: 4000}}\n"
+    text += "  parts: {dataset: *task1_dataset, model: {name: cnn-2}, sweep: {training.epochs: [1000, 3000]}}\n"
+    (tmp_path / "tasks.yaml").write_text(text)
+    config = {"tasks": [str(tmp_path / "tasks.yaml")], "command": "snakemake", "estimates": {"cpu": 4.0e10}}
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    outputs = [run("explain", task, "--config", str(tmp_path / "config.yaml")) for task in ("whole", "parts")]
+    whole, parts = (re.search(r"one CPU core: at most ([\d.,]+) hours", output)[1] for output in outputs)
+    assert whole == parts != "0.0"
 
 
 # Multiplications of one forward pass, in millions (specification, section 8).
@@ -243,3 +260,46 @@ def test_predict_refuses_what_it_cannot_do(fasta, tmp_path):
     with pytest.raises(CisflowError, match="1 of 1 sequences have not 100 bases"):
         predict_fasta([tmp_path / "long"], path, tmp_path / "p.tsv", None, "cpu")
     assert not (tmp_path / "p.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<html>", "it is an HTML or XML page, not an HDF5 file"),
+        ("other keys", "there is no array 'X_train'"),
+        ("short", "sequences of 10 bases are too short for cnn-deep; choose another model"),
+    ],
+)
+def test_explain_says_what_is_wrong_with_the_data(tmp_path, content, message):
+    path = tmp_path / "mine.h5"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        with h5py.File(path, "w") as h5:
+            for split in ("train", "valid", "test"):
+                h5[f"{'X' if content == 'short' else 'x'}_{split}"] = np.zeros((4, 4, 10))
+                h5[f"Y_{split}"] = np.zeros((4, 1))
+    text = f"tasks:\n  mine: {{dataset: {{kind: hdf5, file: {path}}}, model: {{name: cnn-deep}}}}\n"
+    (tmp_path / "tasks.yaml").write_text(text)
+    config = {"tasks": [str(tmp_path / "tasks.yaml")]}
+    (tmp_path / "claims.yaml").write_text("claims: {}\n")
+    (tmp_path / "figures.yaml").write_text("figures: {}\n")
+    config |= {name: str(tmp_path / f"{name}.yaml") for name in ("claims", "figures")}
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    with pytest.raises(CisflowError, match=re.escape(message)):
+        explain_task(load_project(tmp_path / "config.yaml"), "mine", Console())
+
+
+def test_explain_counts_sequences_that_are_text(tmp_path):
+    path = tmp_path / "mine.h5"
+    with h5py.File(path, "w") as h5:
+        for split, rows in (("train", 5), ("valid", 2), ("test", 3)):
+            h5[f"X_{split}"], h5[f"Y_{split}"] = [b"ACGT" * 8] * rows, np.zeros((rows, 2))
+    project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)
+    task = project.task("task5").model_copy(update={"dataset": Hdf5(kind="hdf5", file="mine.h5")})
+    assert _size(project, "mine", task) == Size(5, 10, 32, 2)
+
+
+def test_predict_takes_each_checkpoint_once(fasta, tmp_path):
+    with pytest.raises(CisflowError, match="a checkpoint is given twice"):
+        predict_fasta([tmp_path, tmp_path], fasta, tmp_path / "out.tsv", None, "cpu")

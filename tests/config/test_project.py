@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import h5py
+import jsonschema
 import pytest
 import yaml
 from scipy.io import savemat
@@ -17,6 +19,7 @@ from cisflow.config.strict import validate
 from cisflow.config.yaml import load
 from cisflow.errors import CisflowError
 from cisflow.io import sha256
+from tests.config.conftest import problems, project
 
 MINIMAL = """
 tasks:
@@ -25,29 +28,6 @@ tasks:
     model: {name: cnn-2}
 """
 SCALES = ("config/config.yaml", "config/demo/config.yaml", "config/two-core/config.yaml")
-
-
-def project(root, tmp_path, text, more=None):
-    """Load a project whose tasks are the given text."""
-    files = []
-    for number, content in enumerate([text, *([more] if more else [])]):
-        (tmp_path / f"tasks{number}.yaml").write_text(content)
-        files.append(str(tmp_path / f"tasks{number}.yaml"))
-    for name in ("figures", "claims"):
-        (tmp_path / f"{name}.yaml").write_text(f"{name}: {{}}\n")
-    config = {
-        "tasks": files,
-        "command": "x",
-        "figures": str(tmp_path / "figures.yaml"),
-        "claims": str(tmp_path / "claims.yaml"),
-    }
-    return load_project(config, root)
-
-
-def problems(root, tmp_path, text, more=None):
-    with pytest.raises(CisflowError) as error:
-        project(root, tmp_path, text, more)
-    return str(error.value).replace(str(tmp_path) + "/", "")
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -131,6 +111,8 @@ tasks:
         "tasks0.yaml:11: tasks.other.dataset.kind: 'synthetic_motif' is not one of synthetic_motifs, "
         "synthetic_grammar, hdf5. Did you mean 'synthetic_motifs'?",
         "tasks0.yaml:10: tasks.other.model: this key is needed and is not given.",
+        # A name that points to nothing is reported with the others, though its task is not valid.
+        "tasks0.yaml:12: tasks.other.tomtom.database: there is no source of motifs 'jaspar2061'.",
     ):
         assert line in found, f"{line}\n\nis not in\n\n{found}"
 
@@ -177,6 +159,20 @@ tasks:
             "there is no file of the source 'exponential-activations' called 'ZBED.h5'. Did you mean 'ZBED2_400",
         ),
         ("dataset: {file: a.h5}", "tasks.mine.dataset: the key 'kind' is needed and is not given"),
+        ("dataset: {kind: hdf5, file: a.h5, channels: ACGU}", "'ACGU' does not match the pattern ^[ACGT]{4}$"),
+        ("dataset: {kind: hdf5, file: a.h5, targets: [a, a]}", "targets: each name must be there once, and 'mean'"),
+        ("dataset: {kind: hdf5, file: a.h5, targets: [mean]}", "targets: each name must be there once, and 'mean'"),
+        ("tomtom: {database: deepsea}", "tomtom.database: there is no source of motifs 'deepsea'"),
+        ("model: {name: cnn-2, width: 0.001}", "width: 0.001 leaves a layer of cnn-2 without filters"),
+        ("training: {batch_size: 1}", "tasks.mine.training.batch_size: 1: input should be greater than or equal to 2"),
+        ("training: {optimizer: {name: sgd, nesterov: true}}", "nesterov: needs a momentum above 0"),
+        ("filters: {layer: frist}", "filters.layer: 'frist' has not one value a base in cnn-2. Did you mean 'first'?"),
+        ("filters: {layer: conv2}", "filters.layer: 'conv2' has not one value a base in cnn-2."),
+        (
+            "dataset: {kind: synthetic_motifs, classes: {A: MA0083.3}, length: 20, sequences: 9, counts: {1: 1}, "
+            "seed: 1}",
+            "filters.window: 20 bases do not fit into sequences of 20",
+        ),
         ("dataset: [1, 2]", "tasks.mine.dataset"),
     ],
 )
@@ -361,3 +357,83 @@ def test_users_own_files_are_opened_before_anything_runs(root, tmp_path, monkeyp
     loaded = project(root, tmp_path, MINIMAL.replace("data/mine.h5", "mine.mat"))
     savemat(tmp_path / "mine.mat", {"a": [0]})
     check_files(loaded)
+
+
+def test_baselines_need_classes(root, tmp_path):
+    text = MINIMAL.replace("file: data/mine.h5", "file: data/mine.h5, target: real")
+    found = problems(root, tmp_path, text + "    evaluation: {baselines: [gc_content]}\n")
+    assert "tasks.mine.evaluation.baselines: gc_content needs binary labels" in found
+
+
+def test_motifs_that_the_database_lacks_are_named_before_any_job(root, tmp_path):
+    text = (
+        MINIMAL
+        + """    tomtom: {database: jaspar2016, exclude: [MA0615.1, NOPE]}
+    ground_truth: {SRF: [MA0083.1, MA0083.3], CTCF: [MA9999.1]}
+  other:
+    dataset: {kind: synthetic_motifs, classes: {A: MA0083.9}, sequences: 9, counts: {1: 1}, seed: 1}
+    model: {name: cnn-2}
+"""
+    )
+    with pytest.raises(CisflowError) as error:
+        check_files(project(root, tmp_path, text))
+    # SRF has one of its two matrices in the release, and that is enough.
+    assert str(error.value).splitlines()[1:] == [
+        "tasks.mine.tomtom.exclude: jaspar2016 has no motif NOPE.",
+        "tasks.mine.ground_truth.CTCF: jaspar2016 has no motif MA9999.1.",
+        "tasks.other.dataset.classes: jaspar2016 has no motif MA0083.9.",
+    ]
+
+
+def test_any_database_serves_a_users_task(root, tmp_path):
+    for database in ("jaspar2016", "jaspar2026"):
+        check_files(project(root, tmp_path, MINIMAL + f"    tomtom: {{database: {database}}}\n"))
+
+
+def test_a_configuration_is_laid_on_the_base(root, tmp_path):
+    (tmp_path / "mine.yaml").write_text("results: elsewhere\n")
+    loaded = load_project(tmp_path / "mine.yaml", root)
+    assert loaded.settings.results == "elsewhere"
+    assert loaded.settings.estimates == load_project("config/config.yaml", root).settings.estimates
+
+
+def test_problems_of_the_configuration_itself_have_their_line(root, tmp_path):
+    (tmp_path / "mine.yaml").write_text("resources: here\nresult: elsewhere\n")
+    merged = {"resources": "here", "result": "elsewhere", "trials": 3}
+    with pytest.raises(CisflowError) as error:
+        load_project(merged, root, [tmp_path / "mine.yaml"])
+    assert f"{tmp_path}/mine.yaml:2: result: unknown key. Did you mean 'results'?" in str(error.value)
+    assert "--config: trials: unknown key" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "file", ["config/tasks.yaml", "config/demo/tasks.yaml", "config/two-core/tasks.yaml", "config/claims.yaml",
+             "config/figures.yaml", "config/sources.yaml", "config/config.yaml", "config/demo/config.yaml"],
+)  # fmt: skip
+def test_an_editor_finds_nothing_wrong_with_the_shipped_files(root, file):
+    name = Path(file).stem
+    schema = json.loads((root / f"config/schemas/{name}.schema.json").read_text())
+    jsonschema.validate(json.loads(json.dumps(load(root / file))), schema)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("metric: aurok", "metric: 'aurok' is not known. Did you mean 'auroc'?"),
+        ("expected: {cnn-22: {relu: 1}}", "expected: 'cnn-22' is not known. Did you mean 'cnn-2'?"),
+        ("expected: {cnn-2: {rellu: 1}}", "expected: 'rellu' is not known. Did you mean 'relu'?"),
+        ("versus: {relu: expp}", "versus: 'expp' is not known."),
+    ],
+)
+def test_a_misspelt_claim_is_a_problem_and_not_a_number_not_yet_run(root, tmp_path, change, message):
+    (tmp_path / "tasks.yaml").write_text(MINIMAL)
+    (tmp_path / "figures.yaml").write_text("figures: {}\n")
+    keys = {"title": "t", "source": "s", "task": "mine", "table": "metrics", "metric": "auroc", "tolerance": "0.1",
+            "reason": "r", "expected": "{cnn-2: {relu: 1}}"}  # fmt: skip
+    key, _, value = change.partition(": ")
+    lines = [f"    {name}: {text}" for name, text in (keys | {key: value}).items()]
+    (tmp_path / "claims.yaml").write_text("claims:\n  mine:\n" + "\n".join(lines) + "\n")
+    files = {name: str(tmp_path / f"{name}.yaml") for name in ("figures", "claims")}
+    with pytest.raises(CisflowError) as error:
+        load_project({"tasks": [str(tmp_path / "tasks.yaml")], "command": "x", **files}, root)
+    assert message in str(error.value)

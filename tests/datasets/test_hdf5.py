@@ -114,6 +114,17 @@ BAD = {
         put("X_train", np.array([b"ACGT" * 3, b"AC"] * 3)),
         "unequal length, from 2 to 12 bases",
     ),
+    "labels of three axes": (put("Y_train", np.zeros((6, 3, 2))), r"rows of the shape \(3, 2\); labels are \(n,\)"),
+    "sequences without bases": (
+        lambda a: a.update(
+            {f"X_{split}": np.array([b""] * len(a[f"X_{split}"])) for split in ("train", "valid", "test")}
+        ),
+        "its sequences have no bases",
+    ),
+    "text in another encoding": (
+        put("X_train", np.array(["ACGTACGTACGÄ".encode("latin-1")] * 6)),
+        "row 0: the letter 'Ä' at position 12",
+    ),
     "indices out of range": (
         put("X_train", np.full((6, LENGTH), 7, np.uint8)),
         "row 0, position 0 is 7; base indices are from 0 to 4",

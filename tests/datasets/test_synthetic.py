@@ -115,3 +115,8 @@ def test_counts_that_are_no_probabilities_are_refused(tmp_path, root):
     config = {"tasks": [str(tmp_path / "tasks.yaml")], "command": "x"}
     with pytest.raises(CisflowError, match=r"counts: the numbers of motifs \[1, 3\] are not consecutive"):
         load_project(config, root)
+
+
+def test_motifs_that_cannot_fit_are_refused_and_not_drawn_for_ever():
+    with pytest.raises(CisflowError, match="2 motifs .* take at least 10 bases, and do not fit into sequences of 10"):
+        plant(np.random.RandomState(0), [np.full((4, 5), 0.25)], 3, Planting(10, {2: 1.0}))

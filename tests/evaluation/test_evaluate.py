@@ -1,5 +1,7 @@
 """Metrics equal scikit-learn's by hand, and tables have every trial, set and target."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,7 +12,7 @@ from tests.conftest import convert
 
 from cisflow.errors import CisflowError
 from cisflow.evaluation.baselines import gc_baseline
-from cisflow.evaluation.evaluate import evaluate_baseline, evaluate_run, histories, read_sets
+from cisflow.evaluation.evaluate import Sets, evaluate_baseline, evaluate_run, histories, read_sets
 from cisflow.evaluation.metrics import METRICS, metric_rows
 from cisflow.evaluation.predict import predict
 from cisflow.models.convnet import ConvNet, one_hot
@@ -65,26 +67,26 @@ def test_masked_labels_are_left_out_and_counted():
     assert (find(rows, "a", "auroc")["value"], find(rows, "a", "auroc")["n"]) == (1.0, 2)
 
 
+@pytest.mark.parametrize("kind", METRICS)
+def test_predictions_that_are_no_numbers_have_no_metrics(kind):
+    """They are left out of the mean, which tells so by its n."""
+    y, p = np.array([[0.0, 0], [1, 1], [0, 1]]), np.array([[0.1, 0.2], [0.9, np.nan], [0.3, 0.4]])
+    rows = metric_rows(kind, y, p, ["a", "b"])
+    assert {row["value"] for row in rows if row["target"] == "b"} == {None}
+    assert {row["n"] for row in rows if row["target"] == "mean"} == {1}
+
+
 def checkpoint_folder(folder, seed, length=60):
     model = ConvNet({"name": "cnn-50", "activation": "exponential"}, length, 1)
     model.reset([seed])
     state = checkpoint.replicate_state(model, 0)
+    about = {"model": model.spec, "length": length, "targets": ["has-motif"], "kind": "binary"}
     for name in ("best", "last"):
-        checkpoint.write_tensors(folder / f"{name}.safetensors", state)
+        checkpoint.write_weights(folder / f"{name}.safetensors", state, about)
     checkpoint.write_history(
         folder, [{"epoch": 1, "lr": 1e-3, "train_loss": 0.7, "valid_loss": 0.6, "valid_auroc": 0.5}]
     )
-    checkpoint.write_description(
-        folder,
-        {
-            "model": model.spec,
-            "length": length,
-            "targets": ["has-motif"],
-            "kind": "binary",
-            "weights": "last",
-            "epochs": 1,
-        },
-    )
+    checkpoint.write_description(folder, about | {"weights": "last", "epochs": 1})
     return model.eval()
 
 
@@ -114,6 +116,15 @@ def test_histories_are_gathered(run):
     assert table["trial"].to_list() == list(range(11))
     assert table.columns[:5] == ["task", "run", "model", "activation", "trial"]
     assert table["valid_auroc"].to_list() == [0.5] * 11
+
+
+def test_a_history_without_numbers_stands_beside_others(run):
+    folder, _ = run
+    nothing = {"lr": 1e-3, "train_loss": np.nan, "valid_loss": np.nan, "valid_auroc": np.nan}
+    checkpoint.write_history(folder / "trial-3", [{"epoch": 1, **nothing}])
+    table = histories("t", folder)
+    assert table["valid_auroc"].null_count() == 1
+    assert table.filter(pl.col("trial") == 3)["train_loss"].to_list() == [None]
 
 
 def test_the_gc_baseline_takes_its_sign_from_the_training_split():
@@ -158,6 +169,34 @@ def test_a_checkpoint_of_another_model_is_refused(run, tmp_path):
     checkpoint.write_description(run[0] / "trial-0", description)
     with pytest.raises(CisflowError, match="no model that can be built .*20 bases are too short for cnn-local"):
         checkpoint.load_model(run[0] / "trial-0")
+
+
+def test_weights_of_another_model_of_the_same_shape_are_refused(run):
+    """relu and exponential networks have the same weights to the eye."""
+    description = run[0] / "trial-0/model.json"
+    found = json.loads(description.read_text())
+    found["model"]["activation"] = "relu"
+    description.write_text(json.dumps(found))
+    with pytest.raises(CisflowError, match=r"another model than .*model.json describes \(cnn-50, relu\)"):
+        checkpoint.load_model(description.parent)
+
+
+def test_a_description_that_lacks_something_is_said(run):
+    description = run[0] / "trial-0/model.json"
+    found = json.loads(description.read_text())
+    del found["length"], found["kind"]
+    description.write_text(json.dumps(found))
+    with pytest.raises(CisflowError, match="it lacks length, kind. Train again"):
+        checkpoint.load_model(description.parent)
+
+
+def test_a_baseline_does_not_see_labels_that_were_not_measured():
+    x = np.array([[1, 1, 2], [0, 0, 3], [2, 1, 2], [0, 3, 0]], np.uint8)
+    y = np.array([[1.0], [0], [0], [1]])
+    mask = np.array([[True], [True], [False], [False]])
+    sets = Sets("binary", ["a"], {"test": {"x": x, "y": y, "mask": mask}})
+    rows = evaluate_baseline("t", "gc_content", sets.splits["test"], sets)
+    assert find(rows, "a", "auroc")["value"] == 1.0
 
 
 def test_damaged_and_missing_checkpoints_are_said(run, tmp_path):

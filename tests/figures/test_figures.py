@@ -148,6 +148,25 @@ def test_standard_figures_have_their_numbers_beside_them(tables, tmp_path, name)
     assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize(("name", "quantity"), [("performance", "value"), ("matches", "match_fraction")])
+def test_runs_of_a_sweep_are_drawn_apart(tables, name, quantity):
+    """Trials of two learning rates are no sample of one thing."""
+    key = {"performance": "metrics"}.get(name, name)
+    table = pl.read_csv(tables[key], separator="\t")
+    swept = pl.when(pl.col("trial") < 2).then(pl.lit("_lr-0.1")).otherwise(pl.lit("_lr-0.01"))
+    table.with_columns(run=pl.col("run") + swept).write_csv(tables[key], separator="\t")
+    figure, _ = getattr(task, name)(tables, {})
+    of_filters = pl.col("set") != "shuffled"
+    for model in MODELS:
+        own = table.filter((pl.col("model") == model) & (pl.col("trial") < 2) & of_filters)
+        drawn = next(axes for axes in figure.axes if axes.get_title("left").startswith(f"{model}, lr-0.1"))
+        if name == "performance":
+            own = own.filter(pl.col("metric") == "auroc")
+        heights = sorted(float(y) for c in drawn.collections if hasattr(c, "get_sizes") for _, y in c.get_offsets())
+        assert heights == pytest.approx(sorted(own[quantity]))
+    plt.close(figure)
+
+
 def test_baselines_and_chance_are_named(tables):
     figure, _ = task.performance(tables, {})
     assert {"gc content", "chance"} <= set(texts(figure).split(" | "))
@@ -160,6 +179,16 @@ def test_a_task_without_a_defined_metric_says_so(tables, tmp_path):
     figure, numbers = task.performance({"metrics": str(tmp_path / "empty.tsv")}, {})
     assert "No test metric is defined" in texts(figure)
     assert numbers.columns == ["note"]
+    plt.close(figure)
+
+
+def test_a_panel_without_a_defined_metric_says_so(tables, tmp_path):
+    """As the end of a sweep where every trial diverged."""
+    value = pl.when(pl.col("model") == "cnn-2").then(None).otherwise(pl.col("value"))
+    read_tsv(tables["metrics"], METRICS).with_columns(value=value).write_csv(tmp_path / "half.tsv", separator="\t")
+    figure, _ = task.performance({"metrics": str(tmp_path / "half.tsv")}, {})
+    assert "cnn-2: the AUROC of no trial is defined." in texts(figure)
+    assert list(dots_of(figure)) == ["cnn-deep"]
     plt.close(figure)
 
 

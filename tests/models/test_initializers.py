@@ -25,6 +25,15 @@ def test_variance_and_limits(name):
     assert 0.99 * limit < weight.abs().max() <= limit * (1 + 1e-6)
 
 
+def test_a_number_is_the_standard_deviation_of_a_plain_normal_distribution():
+    weight = torch.zeros(SHAPE)
+    fill(weight, 0.3, torch.Generator().manual_seed(0))
+    assert weight.mean().abs() < 5 * 0.3 / weight.numel() ** 0.5
+    assert weight.std().item() == pytest.approx(0.3, rel=0.01)
+    # Not cut at two standard deviations: a normal distribution has 4.55 % beyond (five of their own sd: 0.38 %).
+    assert (weight.abs() > 0.6).float().mean().item() == pytest.approx(0.0455, abs=0.0038)
+
+
 def test_the_seed_decides():
     first, second, other = (torch.zeros(SHAPE) for _ in range(3))
     for weight, seed in ((first, 1), (second, 1), (other, 2)):

@@ -154,6 +154,63 @@ def test_activations_are_those_after_the_named_layer():
         model.activations(x, "conv9")
 
 
+def built(**variant):
+    model = ConvNet({"name": "cnn-deep", "activation": "exponential", "l2": 1e-6, **variant}, 200, 12).eval()
+    model.reset([3])
+    return model
+
+
+def test_the_first_layer_alone_goes_without_normalisation():
+    model, plain = built(first_norm=False), built()
+    # A scale and a shift for each of the 32 filters are gone.
+    assert sum(p.numel() for p in model.parameters()) == 286_700 - 2 * 32
+    missing = {name for name, _ in plain.layers.named_children()} - {name for name, _ in model.layers.named_children()}
+    assert missing == {"norm1"}
+    x = one_hot(torch.randint(0, 4, (2, 200)))
+    torch.testing.assert_close(model.activations(x), model.activations(x, "conv1").exp())
+
+
+@pytest.mark.parametrize("name", ["exponential", "relu", "sigmoid"])
+def test_the_first_activation_is_scaled_before_it_is_applied(name):
+    model = built(activation=name, first_activation_scale=0.5)
+    x = one_hot(torch.randint(0, 4, (2, 200)))
+    expected = CLOSED[name](0.5 * model.activations(x, "norm1").detach().double().numpy())
+    # Single against double precision.
+    np.testing.assert_allclose(model.activations(x).detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert [module.scale for module in model.modules() if isinstance(module, Pointwise)] == [0.5, 1, 1, 1, 1]
+    assert "scale=0.5" in repr(model.layers.activation1)
+
+
+@pytest.mark.parametrize("variant", [{"first_sd": 2.0}, {"first_initializer": "he_uniform"}])
+def test_the_first_kernel_has_its_own_initial_distribution(variant):
+    """Standard deviations of all kernels: the first by its own key, the others by `initializer`."""
+    kernels = built(**variant).kernels()
+    fans = [(k.shape[2] * k[0, 0, 0].numel(), k.shape[1] * k[0, 0, 0].numel()) for k in kernels]
+    expected = [(2 / sum(fan)) ** 0.5 for fan in fans]
+    expected[0] = variant.get("first_sd") or (2 / fans[0][0]) ** 0.5
+    # The smallest kernel has 2,432 weights: its standard deviation is known to 1.4 %.
+    assert [k.std().item() for k in kernels] == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("l2", "expected"),
+    [
+        ({"l2": 1e-6}, {1e-6: 5}),
+        ({"l2": 0.0}, {}),
+        ({"l2": 1e-6, "first_l2": None}, {1e-6: 5}),
+        ({"l2": 1e-6, "first_l2": 0.1}, {0.1: 1, 1e-6: 4}),
+        ({"l2": 1e-6, "first_l2": 0.0}, {1e-6: 4}),
+        ({"l2": 0.0, "first_l2": 0.1}, {0.1: 1}),
+    ],
+)
+def test_the_first_kernel_has_its_own_penalty(l2, expected):
+    model = built(**l2)
+    penalties = model.penalties()
+    assert {weight: len(kernels) for weight, kernels in penalties.items()} == expected
+    first = l2["l2"] if l2.get("first_l2") is None else l2["first_l2"]
+    assert not first or penalties[first][0] is model.layers.conv1.weight
+
+
 def test_an_unknown_base_is_a_column_of_zeros():
     encoded = one_hot(torch.tensor([[0, 3, 4]]))
     assert encoded.tolist() == [[[1, 0, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0]]]

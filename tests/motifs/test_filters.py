@@ -87,6 +87,16 @@ def test_filters_that_never_activate_have_no_matrix(sequences):
     assert (found[1].start, found[1].end) == (0, 20)
 
 
+@pytest.mark.parametrize("weight", [float("nan"), 1e3])
+def test_filters_that_overflow_have_no_matrix(sequences, weight):
+    network = ConvNet({"name": "cnn-2", "activation": "exponential"}, LENGTH, 1).eval()
+    with torch.no_grad():
+        network.layers.conv1.weight[0, 0] = weight  # exp(19 * 1000) is infinite
+    first, second = filter_matrices(network, sequences, FilterSettings())[:2]
+    assert (first.status, first.ppm) == ("not finite", None)
+    assert second.status == "ok"
+
+
 def test_a_single_site_is_not_enough(model):
     x = np.random.default_rng(2).integers(0, 4, (1, LENGTH), dtype=np.uint8)
     found = filter_matrices(model, x, FilterSettings(threshold=0.999))

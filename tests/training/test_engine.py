@@ -178,6 +178,26 @@ def test_the_losses_in_the_history_have_the_penalty(dataset, tmp_path):
         assert difference == pytest.approx(penalty, rel=1e-5)
 
 
+def test_the_first_kernel_has_its_own_penalty(dataset, tmp_path):
+    """In the step: w moves by lr * 2 * l2 * w, each kernel with its own l2. In the history: the sum of all."""
+    sgd = {"optimizer": {"name": "sgd", "lr": 0.1}, "epochs": 1, "batch_size": 400, "plateau": None}
+    l2 = {"layers.conv1.weight": 0.25, "layers.dense2.weight": 0.125}
+    for name, keys in {"none": {"l2": 0.0}, "own": {"l2": 0.125, "first_l2": 0.25}}.items():
+        train(dataset, tmp_path / name, spec=SPEC | keys, settings=sgd)
+    start = convnet.ConvNet(SPEC, 60, 1)
+    start.reset([1])
+    without, own = (load_model(tmp_path / name / "trial-0").state_dict() for name in ("none", "own"))
+    for name, weight in l2.items():
+        moved = own[name] - without[name]
+        # The initial weights are drawn in single precision.
+        expected = -0.1 * 2 * weight * start.state_dict()[name].to(moved)
+        torch.testing.assert_close(moved, expected, rtol=1e-5, atol=1e-8)
+    penalty = sum(weight * own[name].square().sum().item() for name, weight in l2.items())
+    difference = history(tmp_path / "own")[0]["train_loss"] - history(tmp_path / "none")[0]["train_loss"]
+    # Both histories have the loss before the only step, and the penalty after it.
+    assert difference == pytest.approx(penalty, rel=1e-5)
+
+
 def test_best_and_last_weights_are_those_of_their_epochs(dataset, tmp_path):
     train(dataset, tmp_path, settings={"epochs": 6})
     rows, description = history(tmp_path), read_description(tmp_path / "trial-0")
@@ -205,6 +225,22 @@ def test_a_loss_that_is_no_number_ends_the_training(dataset, tmp_path):
     with pytest.raises(CisflowError, match=r"trial-0: the training loss is (nan|inf) after epoch \d.*Lower training"):
         train(dataset, tmp_path, settings={"optimizer": {"name": "sgd", "lr": 1e30}, "epochs": 5})
     assert not (tmp_path / "trial-0").exists()
+
+
+def test_a_trial_that_diverges_can_be_kept_as_it_is(dataset, tmp_path):
+    """Without normalisation the exponential of one of two trials overflows: that one ends, the other goes on."""
+    spec = SPEC | {"first_norm": False, "first_sd": 9.0, "l2": 0.0}
+    train(dataset, tmp_path, [("bounded", 3), ("diverged", 4)], spec, "32-true", settings={"diverged": "keep"})
+    found = {trial: read_description(tmp_path / trial) for trial in ("bounded", "diverged")}
+    assert {trial: description["epochs"] for trial, description in found.items()} == {"bounded": 3, "diverged": 1}
+    assert load_model(tmp_path / "bounded").layers.conv1.weight.isfinite().all()
+    assert load_model(tmp_path / "diverged").layers.conv1.weight.isnan().any()
+    # No epoch was the best, and the history has no number where there is none.
+    assert found["diverged"]["best_epoch"] == 0
+    assert tensors(tmp_path, "diverged", "best") == tensors(tmp_path, "diverged", "last")
+    header, values = ((tmp_path / "diverged" / "history.tsv").read_text().splitlines())[:2]
+    row = dict(zip(header.split("\t"), values.split("\t"), strict=True))
+    assert (row["epoch"], row["train_loss"], row["valid_auroc"]) == ("1", "", "")
 
 
 def test_a_gpu_that_is_asked_for_and_not_there_is_an_error(monkeypatch):

@@ -22,6 +22,12 @@ def test_auroc_and_aupr_equal_scikit_learn(decimals):
     assert found["aupr"] == pytest.approx(sk.auc(recall, precision), abs=1e-6)
 
 
+def test_outputs_that_are_no_numbers_have_no_metrics():
+    outputs, y = torch.tensor([[0.1], [float("nan")], [2.0]]), torch.tensor([[0.0], [1], [1]])
+    assert all(np.isnan(value) for value in epoch_metrics("binary", outputs, y).values())
+    assert np.isnan(epoch_metrics("real", outputs, y)["pearson"])
+
+
 def test_pearson_equals_scipy():
     rng = np.random.default_rng(0)
     y = rng.normal(size=(200, 3)).astype(np.float32)

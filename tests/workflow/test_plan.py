@@ -1,5 +1,6 @@
 """Dry runs: every target can be planned at every scale, quickly, and mistakes are said before the first job."""
 
+import json
 import re
 import time
 
@@ -15,6 +16,7 @@ SCALES = {
 TARGETS = [
     "figures/fig1.pdf", "reproduction.md", "tasks/task1/report.html", "tasks/task3/report.html",
     "tasks/task5/report.html", "tasks/task6/metrics.tsv", "tasks/task2/report.html", "tasks/task4/report.html",
+    "tasks/task5/report.html", "tasks/task6/metrics.tsv", "tasks/init_sd/report.html", "tasks/exp_scale/report.html",
 ]  # fmt: skip
 
 
@@ -41,6 +43,30 @@ def test_figure_1_at_paper_scale_is_a_few_dozen_jobs_planned_in_seconds(clone):
     assert time.monotonic() - started < 20
     assert planned["train"] == 3 * 17
     assert planned["total"] < 70
+
+
+def test_filters_are_read_at_another_threshold_without_another_training(clone):
+    targets = [f"results/tasks/task1/motifs/threshold-0.{tenth}/matches.tsv" for tenth in range(1, 10)]
+    output = succeed(clone, "--profile", "profiles/local", "-n", "-p", *targets)
+    planned = jobs(output)
+    assert (planned["filters_at_threshold"], planned["matches_at_threshold"], planned["train"]) == (9, 9, 3 * 17)
+    assert sorted(re.findall(r'"threshold": ([0-9.]+)', output)) == [f"0.{tenth}" for tenth in range(1, 10)]
+
+
+def test_each_run_of_a_sweep_is_trained_with_its_own_settings(clone):
+    with (clone / "config/tasks.yaml").open("a") as file:
+        file.write("""
+  swept:
+    dataset: *task1_dataset
+    model: {name: cnn-2}
+    sweep: {model.first_sd: [0.5], training.optimizer.lr: [1.0e-2, 1.0e-3]}
+    training: {device: any}
+""")
+    output = succeed(clone, "--profile", "profiles/local", "-n", "-p", "results/tasks/swept/report.html")
+    assert jobs(output)["train"] == 2
+    commands = re.findall(r"--run (\S+) .*?\n.*?--model '(.*?)'.*?--training '(.*?)'", output, flags=re.DOTALL)
+    found = {run: (json.loads(model)["first_sd"], json.loads(how)["optimizer"]["lr"]) for run, model, how in commands}
+    assert found == {"cnn-2_relu_lr-0.01": (0.5, 0.01), "cnn-2_relu_lr-0.001": (0.5, 0.001)}
 
 
 def test_the_graphs_can_be_drawn(clone):

@@ -81,7 +81,9 @@ def gpus(wildcards):
 
 
 def filter_settings(wildcards):
-    return as_json(task_of(wildcards).filters.model_dump(exclude={"split"}))
+    """Return how filters become matrices: as the task says, but at the threshold that the output names, if it does."""
+    own = {"threshold": float(wildcards.threshold)} if hasattr(wildcards, "threshold") else {}
+    return as_json(task_of(wildcards).filters.model_dump(exclude={"split"}) | own)
 
 
 def notebook_code(name):

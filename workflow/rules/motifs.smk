@@ -114,3 +114,48 @@ rule matches:
             --matches {output.matches:q} \
             --labels {output.labels:q}
         """
+
+
+# The same at another threshold of the filters' sites, for the same trained runs.
+
+
+wildcard_constraints:
+    threshold=r"0\.\d+",
+
+
+use rule filters as filters_at_threshold with:
+    output:
+        motifs=directory("<results>/tasks/{task}/motifs/threshold-{threshold}/meme"),
+        filters="<results>/tasks/{task}/motifs/threshold-{threshold}/filters.tsv",
+        provenance="<results>/tasks/{task}/motifs/threshold-{threshold}/filters.provenance.json",
+    log:
+        "<logs>/motifs/{task}/threshold-{threshold}/filters.log",
+    benchmark:
+        "<benchmarks>/motifs/{task}/threshold-{threshold}/filters.tsv"
+
+
+use rule tomtom as tomtom_at_threshold with:
+    input:
+        motifs="<results>/tasks/{task}/motifs/threshold-{threshold}/meme",
+        filters="<results>/tasks/{task}/motifs/threshold-{threshold}/filters.tsv",
+        database=lambda wildcards: project.motif_database(task_of(wildcards)),
+    output:
+        hits="<results>/tasks/{task}/motifs/threshold-{threshold}/tomtom.tsv",
+        provenance="<results>/tasks/{task}/motifs/threshold-{threshold}/tomtom.provenance.json",
+    log:
+        "<logs>/motifs/{task}/threshold-{threshold}/tomtom.log",
+    benchmark:
+        "<benchmarks>/motifs/{task}/threshold-{threshold}/tomtom.tsv"
+
+
+use rule matches as matches_at_threshold with:
+    input:
+        filters="<results>/tasks/{task}/motifs/threshold-{threshold}/filters.tsv",
+        hits="<results>/tasks/{task}/motifs/threshold-{threshold}/tomtom.tsv",
+    output:
+        matches="<results>/tasks/{task}/motifs/threshold-{threshold}/matches.tsv",
+        labels="<results>/tasks/{task}/motifs/threshold-{threshold}/labels.tsv",
+    log:
+        "<logs>/motifs/{task}/threshold-{threshold}/matches.log",
+    benchmark:
+        "<benchmarks>/motifs/{task}/threshold-{threshold}/matches.tsv"

@@ -19,7 +19,7 @@ rule train:
         gpu=gpus,
     params:
         model=lambda wildcards: as_json(task_of(wildcards).runs()[wildcards.run]),
-        training=lambda wildcards: as_json(task_of(wildcards).training_settings()),
+        training=lambda wildcards: as_json(task_of(wildcards).training_settings(wildcards.run)),
         trials=lambda wildcards: task_of(wildcards).trials,
         device=lambda wildcards: task_of(wildcards).training.device,
         precision=lambda wildcards: task_of(wildcards).training.precision,

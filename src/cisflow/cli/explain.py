@@ -134,7 +134,9 @@ def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
         yield "[bold]time[/]      not known before the data is here"
         return
     costs = [_cost(spec, size) for spec in runs.values()]
-    work = PASSES * size.train * task.training.epochs * task.trials * sum(macs for _, macs in costs)
+    epochs = [task.training_settings(run)["epochs"] for run in runs]
+    macs = sum(count * macs for count, (_, macs) in zip(epochs, costs, strict=True))
+    work = PASSES * size.train * task.trials * macs
     yield from _times(project, work)
     weights = 2 * 4 * task.trials * sum(parameters for parameters, _ in costs)
     predictions = 4 * 2 * size.targets * task.trials * len(runs) * size.rows

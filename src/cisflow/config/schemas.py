@@ -23,8 +23,9 @@ def write(folder: str | Path) -> list[Path]:
             schema["properties"]["defaults"] = {"type": "object", "description": "Laid below every task."}
             for part in (schema, *schema["$defs"].values()):
                 part.pop("required", None)
-            grid = schema["$defs"]["Model"]["properties"]
-            grid.update({key: _or_one(value) for key, value in grid.items()})
+            for part in ("Model", "Sweep"):
+                grid = schema["$defs"][part]["properties"]
+                grid.update({key: _or_one(value) for key, value in grid.items()})
         if name == "config":
             # Another scale overrides some keys of config/config.yaml.
             schema.pop("required")

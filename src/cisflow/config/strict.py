@@ -5,7 +5,15 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from cisflow.config.yaml import Section, place
@@ -23,8 +31,22 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _no_repeats(values: list[T]) -> list[T]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"a value stands in the list twice: {', '.join(map(str, values))}")
+    return values
+
+
 # A value or a list of values; a list is a dimension of the task's grid.
-Grid = Annotated[list[T], BeforeValidator(_as_list)]
+Grid = Annotated[list[T], BeforeValidator(_as_list), AfterValidator(_no_repeats)]
+
+
+class KeyProblem(ValueError):
+    """A problem with a key that a validator of a section around it found; `path` leads from there to the key."""
+
+    def __init__(self, path: tuple[str, ...], text: str):
+        super().__init__(text)
+        self.path = path
 
 
 class Strict(BaseModel):
@@ -82,8 +104,9 @@ def _problem(detail: ErrorDetails, section: Section) -> str:
     path = _document_path(detail["loc"], section, missing=detail["type"] == "missing")
     if detail["type"] == "union_tag_invalid":
         path = (*path, detail["ctx"]["discriminator"].strip("'"))
+    path = (*path, *getattr(detail.get("ctx", {}).get("error"), "path", ()))
     where = place(section, path)
-    return f"{where + ': ' if where else ''}{'.'.join(path)}: {_message(detail)}"
+    return f"{where + ': ' if where else ''}{'.'.join(path)}: {message(detail)}"
 
 
 def _document_path(loc: tuple, section: Section, missing: bool) -> tuple[str, ...]:
@@ -101,7 +124,8 @@ def _document_path(loc: tuple, section: Section, missing: bool) -> tuple[str, ..
     return tuple(path)
 
 
-def _message(detail: ErrorDetails) -> str:
+def message(detail: ErrorDetails) -> str:
+    """Return what one of pydantic's problems says, for people: what was found and what is allowed."""
     found, context = detail.get("input"), detail.get("ctx", {})
     kind = detail["type"]
     if kind == "missing":

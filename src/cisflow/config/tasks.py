@@ -10,12 +10,15 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationError,
+    field_validator,
     model_validator,
 )
 
 from cisflow.attribution.presets import METHODS, PRESETS
 from cisflow.config.datasets import Dataset
-from cisflow.config.strict import Grid, Name, Strict, did_you_mean
+from cisflow.config.strict import Grid, KeyProblem, Name, Strict, did_you_mean, message
+from cisflow.config.sweep import lay, run_name, sweep_of
 from cisflow.models.zoo import (
     ACTIVATION_ALIASES,
     ACTIVATIONS,
@@ -38,13 +41,19 @@ class Model(Strict):
     width: Grid[PositiveFloat] = Field([1.0], min_length=1, description="Multiplies the numbers of filters and units.")
     initializer: Grid[Literal[INITIALIZERS]] = Field(["glorot_uniform"], min_length=1, description="As in Keras.")
     l2: Grid[NonNegativeFloat] = Field([1e-6], min_length=1, description="Penalty l2 * sum(w^2) on all kernels.")
-
-    @model_validator(mode="after")
-    def _no_repeats(self):
-        for key, values in self:
-            if len(set(values)) < len(values):
-                raise ValueError(f"{key}: a value stands in the list twice: {', '.join(map(str, values))}")
-        return self
+    first_norm: Grid[bool] = Field([True], min_length=1, description="Batch normalisation in the first layer.")
+    first_activation_scale: Grid[PositiveFloat] = Field(
+        [1.0], min_length=1, description="s of the first activation f(s * x)."
+    )
+    first_initializer: Grid[Literal[INITIALIZERS] | None] = Field(
+        [None], min_length=1, description="Of the first kernel; null: as `initializer`."
+    )
+    first_sd: Grid[PositiveFloat | None] = Field(
+        [None], min_length=1, description="The first kernel begins as a normal distribution of this standard deviation."
+    )
+    first_l2: Grid[NonNegativeFloat | None] = Field(
+        [None], min_length=1, description="Penalty on the first kernel; null: as `l2`."
+    )
 
     @model_validator(mode="after")
     def _wide_enough(self):
@@ -113,6 +122,9 @@ class Training(Strict):
     plateau: Plateau | None = Plateau()
     early_stop: EarlyStop | None = EarlyStop()
     weights: Literal["best", "last"] = Field("best", description="Weights used after training.")
+    diverged: Literal["fail", "keep"] = Field(
+        "fail", description="When a trial's loss is no number: fail, or end the trial and keep its weights as they are."
+    )
     device: Literal["gpu", "cpu", "any"] = Field(
         "gpu", description="'gpu' fails where none is visible; 'any' allows the CPU."
     )
@@ -129,6 +141,13 @@ class Training(Strict):
     loggers: list[Literal["tensorboard", "wandb"]] = Field(
         [], description="Besides history.tsv; wandb is kept offline."
     )
+
+
+# How the trainings of a task are carried out, not what they learn: one value serves all its runs.
+CARRIED_OUT = ("device", "precision", "data", "replicates", "loggers")
+
+FIXED = [f"training.{key}" for key in CARRIED_OUT]
+Sweep = sweep_of({"model": Model, "training": Training}, without=FIXED)
 
 
 class Filters(Strict):
@@ -193,6 +212,9 @@ class Task(Strict):
     title: str = ""
     dataset: Dataset
     model: Model
+    sweep: Sweep = Field(
+        Sweep(), description="Lists of values of keys below model or training, as training.optimizer.lr: [1e-3, 1e-4]."
+    )
     trials: PositiveInt = Field(3, description="Independent trainings of each run, each with its own seed.")
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
@@ -206,19 +228,14 @@ class Task(Strict):
         """'binary' or 'real'."""
         return getattr(self.dataset, "target", "binary")
 
-    @model_validator(mode="after")
-    def _fits_the_labels(self):
-        allowed = {"binary": ("loss", "auroc", "aupr"), "real": ("loss", "pearson")}[self.target_kind]
-        if self.training.monitor not in (None, *allowed):
-            raise ValueError(
-                f"training.monitor: '{self.training.monitor}' needs other labels; "
-                f"for {self.target_kind} ones take {', '.join(allowed)}"
-            )
-        if self.target_kind == "real" and self.training.loss == "binary_cross_entropy":
-            raise ValueError("training.loss: binary_cross_entropy needs binary labels; take mean_squared_error")
-        if self.target_kind == "real" and self.evaluation.baselines:
-            raise ValueError(f"evaluation.baselines: {', '.join(self.evaluation.baselines)} needs binary labels")
-        return self
+    @field_validator("sweep", mode="before")
+    @classmethod
+    def _nothing_that_all_runs_share(cls, sweep: Any) -> Any:
+        roots = cls.model_fields.keys() - {"model", "training"}
+        keys = sweep if isinstance(sweep, dict) else ()
+        if shared := [key for key in keys if key in FIXED or key.partition(".")[0] in roots]:
+            raise ValueError(f"{', '.join(shared)}: all runs of a task share it; write a task for each value")
+        return sweep
 
     @model_validator(mode="after")
     def _filters_can_be_read(self):
@@ -228,37 +245,96 @@ class Task(Strict):
             layers = layers_over_bases(name)
             if self.filters.layer not in layers:
                 hint = did_you_mean(self.filters.layer, layers)
-                raise ValueError(f"filters.layer: '{self.filters.layer}' has not one value a base in {name}.{hint}")
+                text = f"'{self.filters.layer}' has not one value a base in {name}.{hint}"
+                raise KeyProblem(("filters", "layer"), text)
         length = getattr(self.dataset, "length", None)
         if length is not None and self.filters.window >= length:
-            raise ValueError(f"filters.window: {self.filters.window} bases do not fit into sequences of {length}")
+            text = f"{self.filters.window} bases do not fit into sequences of {length}"
+            raise KeyProblem(("filters", "window"), text)
         return self
+
+    @model_validator(mode="after")
+    def _baselines_fit_the_labels(self):
+        if self.target_kind == "real" and self.evaluation.baselines:
+            text = f"{', '.join(self.evaluation.baselines)} needs binary labels"
+            raise KeyProblem(("evaluation", "baselines"), text)
+        return self
+
+    @model_validator(mode="after")
+    def _each_list_once(self):
+        for key in self.sweep.given():
+            if len(self._model_lists().get(key, ())) > 1:
+                raise KeyProblem(("sweep", key), "it is a list under 'model' too; give its values in one place")
+        return self
+
+    @model_validator(mode="after")
+    def _every_run_can_be_trained(self):
+        _fits_the_labels(self.training, self.target_kind)
+        for run, point in self._points().items():
+            if point["model.first_sd"] is not None and point["model.first_initializer"] is not None:
+                raise KeyProblem(("model",), f"{run} has both first_sd and first_initializer; make one of them null")
+            try:
+                _fits_the_labels(self._training(point), self.target_kind)
+            except ValidationError as error:
+                raise KeyProblem(("sweep",), f"{run}: {message(error.errors()[0])}") from None
+            except KeyProblem as problem:
+                raise KeyProblem(("sweep",), f"{run}: {problem}") from None
+        return self
+
+    def _model_lists(self) -> dict[str, list[Any]]:
+        return {f"model.{key}": values for key, values in self.model}
+
+    def _points(self) -> dict[str, dict[str, Any]]:
+        """Return the points of the grid by the run's name: the values of the model's and the sweep's dotted keys."""
+        grid = self._model_lists() | self.sweep.given()
+        points = (dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values()))
+        return {run_name(point, grid): point for point in points}
 
     def runs(self) -> dict[str, dict[str, Any]]:
         """Return the points of the grid: the model settings of each run, by the run's name.
 
-        The name has the architecture, the activation, and the value of every other key that is a list in the grid.
+        The name has the architecture, the activation, and the value of every other key that has a list.
         """
-        keys = list(type(self.model).model_fields)
-        points = itertools.product(*(getattr(self.model, key) for key in keys))
-        return {self._run_name(spec): spec for spec in (dict(zip(keys, point, strict=True)) for point in points)}
+        return {run: self._model_settings(point) for run, point in self._points().items()}
 
-    def _run_name(self, spec: dict[str, Any]) -> str:
-        further = [key for key in spec if key not in ("name", "activation") and len(getattr(self.model, key)) > 1]
-        values = {key: f"{spec[key]:g}" if isinstance(spec[key], float) else spec[key] for key in further}
-        return "_".join([spec["name"], spec["activation"], *(f"{key}-{value}" for key, value in values.items())])
+    def _model_settings(self, point: dict[str, Any]) -> dict[str, Any]:
+        # A variant of the first layer that is not chosen is left out: a new kind of variant retrains no finished run.
+        plain = {key: field.default for key, field in Model.model_fields.items() if key.startswith("first_")}
+        settings = {key: point[f"model.{key}"] for key in Model.model_fields}
+        return {key: value for key, value in settings.items() if plain.get(key) != [value]}
 
-    def training_settings(self) -> dict[str, Any]:
-        """Return the settings of `cisflow.training.engine.fit`, with all defaults resolved."""
+    def _training(self, point: dict[str, Any]) -> Training:
+        settings = self.training.model_dump()
+        for key, value in point.items():
+            if key.startswith("training."):
+                lay(settings, key.removeprefix("training."), value)
+        return Training.model_validate(settings)
+
+    def training_settings(self, run: str | None = None) -> dict[str, Any]:
+        """Return the settings of `cisflow.training.engine.fit`, with all defaults resolved.
+
+        Parameters
+        ----------
+        run
+            Name of a run, whose own values of the sweep are in the settings; None: those before the sweep.
+        """
+        training = self.training if run is None else self._training(self._points()[run])
         binary = self.target_kind == "binary"
-        settings = self.training.model_dump(
-            exclude={"optimizer", "device", "precision", "data", "replicates", "loggers"}
-        )
-        settings["optimizer"] = self.training.optimizer.arguments()
-        settings["loss"] = self.training.loss or ("binary_cross_entropy" if binary else "mean_squared_error")
-        settings["monitor"] = self.training.monitor or ("auroc" if binary else "pearson")
+        settings = training.model_dump(exclude={"optimizer", *CARRIED_OUT})
+        settings["optimizer"] = training.optimizer.arguments()
+        settings["loss"] = training.loss or ("binary_cross_entropy" if binary else "mean_squared_error")
+        settings["monitor"] = training.monitor or ("auroc" if binary else "pearson")
         settings["mode"] = "min" if settings["monitor"] == "loss" else "max"
         return settings
+
+
+def _fits_the_labels(training: Training, target_kind: str) -> None:
+    allowed = {"binary": ("loss", "auroc", "aupr"), "real": ("loss", "pearson")}[target_kind]
+    if training.monitor not in (None, *allowed):
+        text = f"'{training.monitor}' needs other labels; for {target_kind} ones take {', '.join(allowed)}"
+        raise KeyProblem(("training", "monitor"), text)
+    if target_kind == "real" and training.loss == "binary_cross_entropy":
+        raise KeyProblem(("training", "loss"), "binary_cross_entropy needs binary labels; take mean_squared_error")
 
 
 class Tasks(Strict):

@@ -139,7 +139,8 @@ def histories(task: str, run: str | Path) -> pl.DataFrame:
     for trial in trial_folders(run):
         about = [pl.lit(value).alias(name) for name, value in {"task": task, **describe(trial)}.items()]
         history = read_tsv(trial / "history.tsv", HISTORY[len(ABOUT) :])
-        parts.append(history.select(*about, pl.all()))
+        # A column without any number, as a trial that diverged at once has, would be read as text.
+        parts.append(history.select(*about, "epoch", pl.exclude("epoch").cast(pl.Float64)))
     return pl.concat(parts)
 
 

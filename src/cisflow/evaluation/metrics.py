@@ -39,6 +39,8 @@ def undefined(kind: str, y: NDArray, p: NDArray) -> str | None:
     """Return why ranking metrics or correlations are undefined on these labels and predictions, or None."""
     if len(y) < 2:
         return "fewer than two measured labels"
+    if not np.isfinite(p).all():
+        return "a prediction is not a number"
     if np.ptp(y) == 0:
         return "all labels are equal"
     if kind == "real" and np.ptp(p) == 0:

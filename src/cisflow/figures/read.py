@@ -19,6 +19,15 @@ def metric_table(path: str | Path, split: str = "test") -> pl.DataFrame:
     return table.filter((pl.col("set") == split) & (pl.col("target") == "mean"))
 
 
+def with_panel(table: pl.DataFrame) -> pl.DataFrame:
+    """Add the column `panel`: the model, and what else than the activation tells its runs apart.
+
+    Runs of a sweep differ in more than model and activation, and their trials are no sample of one thing.
+    """
+    further = pl.col("run").str.strip_prefix(pl.concat_str("model", pl.lit("_"), "activation"))
+    return table.with_columns(pl.concat_str("model", further.str.replace("_", ", ", literal=True)).alias("panel"))
+
+
 def label_table(path: str | Path) -> pl.DataFrame:
     """Return the best hit of each filter."""
     return read_tsv(path, LABELS)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cisflow.figures.panels import by_activation, in_order, logo_grid, null_marks
-from cisflow.figures.read import filter_motifs, label_table, match_table, metric_table
+from cisflow.figures.read import filter_motifs, label_table, match_table, metric_table, with_panel
 from cisflow.figures.style import (
     GREY,
     TWO_COLUMNS,
@@ -32,7 +32,7 @@ SHOWN = {
 
 
 def performance(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
-    """Draw test metrics (mean over targets) by activation for each model, every trial a dot, baselines as lines.
+    """Draw test metrics (mean over targets) by activation for each panel, every trial a dot, baselines as lines.
 
     Parameters
     ----------
@@ -43,21 +43,27 @@ def performance(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn
     """
     table = metric_table(tables["metrics"])
     shown = [metric for metric in SHOWN if metric in table["metric"]]
-    table = table.filter(pl.col("metric").is_in(shown) & pl.col("value").is_not_null())
-    trained, baselines = table.filter(pl.col("trial").is_not_null()), table.filter(pl.col("trial").is_null())
-    if trained.is_empty():
-        return _only_words("No test metric is defined: the labels of the test split are all alike.")
-    models = in_order(trained["model"].to_list(), ())
+    table = table.filter(pl.col("metric").is_in(shown))
+    trained = with_panel(table.filter(pl.col("trial").is_not_null()))
+    baselines = table.filter(pl.col("trial").is_null() & pl.col("value").is_not_null())
+    if trained["value"].is_null().all():
+        return _only_words(
+            "No test metric is defined: the labels of the test split are all alike, or no trial converged."
+        )
+    panels = in_order(trained["panel"].to_list(), ())
     with style():
-        figure = new_figure(TWO_COLUMNS, 16 + 42 * len(models))
-        grid = figure.subplots(len(models), len(shown), squeeze=False)
-        for row, model in zip(grid, models, strict=True):
+        figure = new_figure(TWO_COLUMNS, 16 + 42 * len(panels))
+        grid = figure.subplots(len(panels), len(shown), squeeze=False)
+        for row, panel in zip(grid, panels, strict=True):
             for axes, metric in zip(row, shown, strict=True):
-                own = trained.filter((pl.col("model") == model) & (pl.col("metric") == metric))
+                own = trained.filter((pl.col("panel") == panel) & (pl.col("metric") == metric))
+                if own["value"].is_null().all():
+                    missing(axes, f"{panel}: the {SHOWN[metric][0]} of no trial is defined.")
+                    continue
                 by_activation(axes, own, "value", in_order(own["activation"].to_list(), ()))
                 axes.set_ylabel(f"test {SHOWN[metric][0]}")
                 _reference_lines(axes, metric, baselines)
-                axes.set_title(model, loc="left", fontweight="bold")
+                axes.set_title(panel, loc="left", fontweight="bold")
         figure.tight_layout()
     return figure, table.select("run", "model", "activation", "trial", "metric", "value", "n")
 
@@ -86,19 +92,19 @@ def training(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
     settings
         Not used.
     """
-    table = read_tsv(tables["history"], HISTORY)
+    table = with_panel(read_tsv(tables["history"], HISTORY))
     metrics = [c for c in table.columns if c.startswith("valid_") and c != "valid_loss"]
     columns = ["train_loss", "valid_loss", *metrics]
-    models = in_order(table["model"].to_list(), ())
+    panels = in_order(table["panel"].to_list(), ())
     with style():
-        figure = new_figure(TWO_COLUMNS, 16 + 38 * len(models))
-        grid = figure.subplots(len(models), len(columns), squeeze=False, sharex="row")
-        for row, model in zip(grid, models, strict=True):
-            own = table.filter(pl.col("model") == model)
+        figure = new_figure(TWO_COLUMNS, 16 + 38 * len(panels))
+        grid = figure.subplots(len(panels), len(columns), squeeze=False, sharex="row")
+        for row, panel in zip(grid, panels, strict=True):
+            own = table.filter(pl.col("panel") == panel)
             for axes, column in zip(row, columns, strict=True):
                 _lines(axes, own, column)
                 axes.set(xlabel="epoch", ylabel=column.replace("_", " "))
-            row[0].set_title(model, loc="left", fontweight="bold")
+            row[0].set_title(panel, loc="left", fontweight="bold")
             row[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.2)
         figure.tight_layout()
     return figure, table.select("run", "model", "activation", "trial", "epoch", *columns)
@@ -150,21 +156,21 @@ def matches(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
     settings
         Not used.
     """
-    table = match_table(tables["matches"])
+    table = with_panel(match_table(tables["matches"]))
     titles = {"match_fraction": "filters matching\nground truth", "match_any": "filters matching\nany known motif"}
     columns = [column for column in titles if table[column].is_not_null().any()]
-    models = in_order(table["model"].to_list(), ())
+    panels = in_order(table["panel"].to_list(), ())
     with style():
-        figure = new_figure(TWO_COLUMNS, 16 + 42 * len(models))
-        grid = figure.subplots(len(models), len(columns), squeeze=False)
-        for row, model in zip(grid, models, strict=True):
-            own = table.filter(pl.col("model") == model)
+        figure = new_figure(TWO_COLUMNS, 16 + 42 * len(panels))
+        grid = figure.subplots(len(panels), len(columns), squeeze=False)
+        for row, panel in zip(grid, panels, strict=True):
+            own = table.filter(pl.col("panel") == panel)
             activations = in_order(own["activation"].to_list(), ())
             for axes, column in zip(row, columns, strict=True):
                 by_activation(axes, own.filter(pl.col("set") == "filters"), column, activations)
                 null_marks(axes, own.filter(pl.col("set") == "shuffled"), column, activations)
                 axes.set(ylim=(-0.03, 1.03), ylabel=titles[column])
-                axes.set_title(f"{model} (dashed: shuffled filters)", loc="left", fontweight="bold")
+                axes.set_title(f"{panel} (dashed: shuffled filters)", loc="left", fontweight="bold")
         figure.tight_layout()
     return figure, table.select("run", "model", "activation", "trial", "set", "filters", *columns)
 

@@ -37,20 +37,21 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Pointwise(nn.Module):
-    """A pointwise non-linearity by name.
+    """A pointwise non-linearity by name, f(scale * x).
 
     Each use in a network is a module of its own, so that attribution methods can hook it and knows it by its type.
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, scale: float = 1.0):
         super().__init__()
-        self.name = ACTIVATION_ALIASES.get(name, name)
+        self.name, self.scale = ACTIVATION_ALIASES.get(name, name), scale
         self.function = FUNCTIONS[self.name]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return f(x), of the shape of x."""
-        return self.function(x)
+        """Return f(scale * x), of the shape of x."""
+        # A product with 1 would be another pass over the largest map of a network.
+        return self.function(x if self.scale == 1 else self.scale * x)
 
     def extra_repr(self) -> str:
-        """Show the name in a printed model."""
-        return self.name
+        """Show the name, and a scale other than 1, in a printed model."""
+        return self.name if self.scale == 1 else f"{self.name}, scale={self.scale:g}"

@@ -49,7 +49,9 @@ class ConvNet(nn.Module):
     spec
         `name` (one of `zoo.ARCHITECTURES`), `activation` (of the first layer), and optionally `width` (multiplies
         the numbers of filters and units; default 1), `initializer` (default 'glorot_uniform') and `l2` (default 0;
-        read by the training).
+        see `penalties`). The first layer's own: `first_norm` (False: without batch normalisation),
+        `first_activation_scale` (s of f(s * x); default 1), `first_initializer` or `first_sd` (standard deviation of
+        a plain normal distribution) instead of `initializer`, and `first_l2` instead of `l2`.
     length
         Length of the sequences, in bases.
     targets
@@ -69,29 +71,28 @@ class ConvNet(nn.Module):
         self.noise = Noise()
         self.layers = nn.Sequential()
         self._features, self._map_length = 4, length
-        for number, block in enumerate(ARCHITECTURES[spec["name"]], start=1):
+        first, *others = ARCHITECTURES[spec["name"]]
+        activation = Pointwise(spec["activation"], spec.get("first_activation_scale", 1.0))
+        self._add_conv(first, 1, activation, norm=spec.get("first_norm", True))
+        for number, block in enumerate(others, start=2):
             self._add(block, number)
         self.layers.add_module("logits", Linear(replicates, self._features, targets, bias=True))
 
     def _add(self, block: Conv | Residual | Dense, number: int) -> None:
-        activation = self.spec["activation"] if number == 1 else "relu"
         if isinstance(block, Conv):
-            self._add_conv(block, number, activation)
+            self._add_conv(block, number, Pointwise("relu"))
         elif isinstance(block, Residual):
             self._append(number, block=ResidualBlock(self.replicates, self._features, block.width))
             self._pool(number, block.pool, "valid")
         else:
             self._add_dense(block, number)
 
-    def _add_conv(self, block: Conv, number: int, activation: str) -> None:
+    def _add_conv(self, block: Conv, number: int, activation: Pointwise, norm: bool = True) -> None:
         filters = round(block.filters * self.spec.get("width", 1))
-        self._append(
-            number,
-            conv=Conv1d(self.replicates, self._features, filters, block.width, block.padding),
-            norm=BatchNorm(self.replicates, filters),
-            activation=Pointwise(activation),
-            dropout=Dropout(block.dropout, self.noise),
-        )
+        self._append(number, conv=Conv1d(self.replicates, self._features, filters, block.width, block.padding))
+        if norm:
+            self._append(number, norm=BatchNorm(self.replicates, filters))
+        self._append(number, activation=activation, dropout=Dropout(block.dropout, self.noise))
         self._features = filters
         self._shorten(self._map_length - (block.width - 1) * (block.padding == "valid"))
         if block.pool:
@@ -148,15 +149,28 @@ class ConvNet(nn.Module):
 
     def reset(self, seeds: Sequence[int]) -> None:
         """Draw the initial weights of each replicate from its own seed, whatever the other replicates are."""
+        every = self.spec.get("initializer", "glorot_uniform")
+        first = self.spec.get("first_sd") or self.spec.get("first_initializer") or every
         for replicate, seed in enumerate(seeds):
             generator = torch.Generator().manual_seed(seed)
             for module in self.layers:
                 if hasattr(module, "reset"):
-                    module.reset(replicate, self.spec.get("initializer", "glorot_uniform"), generator)
+                    module.reset(replicate, first if module is self.layers.conv1 else every, generator)
 
     def kernels(self) -> list[nn.Parameter]:
-        """Return the parameters under the L2 penalty: all kernels but the output's."""
+        """Return the parameters under an L2 penalty: all kernels but the output's."""
         return [p for name, p in self.named_parameters() if p.dim() >= 3 and not name.startswith("layers.logits")]
+
+    def penalties(self) -> dict[float, list[nn.Parameter]]:
+        """Return the kernels by the weight l2 of their penalty l2 * sum(w^2); those without a penalty are left out."""
+        every = self.spec.get("l2", 0.0)
+        first = self.spec.get("first_l2")
+        groups: dict[float, list[nn.Parameter]] = {}
+        for kernel in self.kernels():
+            own = every if first is None or kernel is not self.layers.conv1.weight else first
+            if own:
+                groups.setdefault(own, []).append(kernel)
+        return groups
 
 
 def _as_map(x: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class Conv1d(nn.Module):
             x = F.pad(x, (left, right))
         return F.conv2d(x, weight, groups=x.shape[1] // channels_in)
 
-    def reset(self, replicate: int, initializer: str, generator: torch.Generator) -> None:
+    def reset(self, replicate: int, initializer: str | float, generator: torch.Generator) -> None:
         """Draw the initial weights of one replicate."""
         fill(self.weight[replicate], initializer, generator)
 

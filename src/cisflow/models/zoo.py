@@ -42,7 +42,7 @@ class Dense:
 
 Block = Conv | Residual | Dense
 
-# The first block has the activation under test; every other one has ReLU.
+# The first block is a convolution with the activation under test; every other block has ReLU.
 ARCHITECTURES: dict[str, tuple[Block, ...]] = {
     "cnn-2": (
         Conv(32, 19, dropout=0.1, pool=2, pool_padding="same"),

@@ -4,6 +4,7 @@ Source: Koo & Ploenzke, Nat. Mach. Intell. 3, 258 (2021). A filter's sites are t
 fraction of its maximum over all sequences; the matrix is the mean of the one-hot windows around them.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,7 +62,7 @@ class Filter:
     start, end
         The part of the window that the clipping kept.
     status
-        'ok', 'never active' (the maximum is not above zero), or 'too few sites'.
+        'ok', 'never active' (the maximum is not above zero), 'too few sites', or 'not finite' (the maximum).
     """
 
     number: int
@@ -170,9 +171,17 @@ def _count_windows(
 
 
 def _filter(number: int, counts: NDArray, sites: int, maximum: float, settings: FilterSettings) -> Filter:
-    if maximum <= 0 or sites < 2:
-        status = "never active" if maximum <= 0 else "too few sites"
+    status = _status(maximum, sites)
+    if status != "ok":
         return Filter(number, None, sites, maximum, 0, 0, status)
     ppm = counts / sites
     start, end = clip(ppm, settings.clip_information, settings.clip_pad)
     return Filter(number, ppm[:, start:end], sites, maximum, start, end, "ok")
+
+
+def _status(maximum: float, sites: int) -> str:
+    if not math.isfinite(maximum):
+        return "not finite"
+    if maximum <= 0:
+        return "never active"
+    return "ok" if sites >= 2 else "too few sites"

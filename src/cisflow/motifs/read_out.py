@@ -1,5 +1,6 @@
 """The filters of a task's runs: a MEME file for each trial, and one table."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def _filter_row(f: Filter) -> Row:
         "filter": f.name,
         "status": f.status,
         "sites": f.sites,
-        "max_activation": f.max_activation,
+        "max_activation": f.max_activation if math.isfinite(f.max_activation) else None,
         "start": f.start,
         "end": f.end,
         "bits": f.bits,

@@ -6,6 +6,7 @@ A checkpoint is a folder: `model.json` (all that is needed to build the model ag
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def write_history(folder: Path, history: list[dict[str, float]]) -> None:
-    """Write `history.tsv`, a row an epoch."""
-    write_tsv(folder / "history.tsv", history[0], history)
+    """Write `history.tsv`, a row an epoch; what is no number is an empty field."""
+    rows = ({name: None if math.isnan(value) else value for name, value in row.items()} for row in history)
+    write_tsv(folder / "history.tsv", history[0], rows)
 
 
 def write_description(folder: Path, description: Mapping[str, Any]) -> None:

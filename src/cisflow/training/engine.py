@@ -141,13 +141,14 @@ def fit(
     Parameters
     ----------
     spec
-        The model, for `ConvNet`; its `l2` is the weight of the penalty l2 * sum(w^2) on the kernels.
+        The model, for `ConvNet`; it says which kernels have which penalty l2 * sum(w^2).
     info, train, valid
         The data set's description and its two splits.
     settings
         `loss`, `optimizer` (`name`, `lr`, and the optimiser's own arguments), `batch_size`, `epochs`, `monitor`
-        ('loss', 'auroc', 'aupr', 'pearson'), `mode`, `plateau`, `early_stop` (see `Schedule`), and `weights`
-        ('best' or 'last': which of the two a reader gets by default).
+        ('loss', 'auroc', 'aupr', 'pearson'), `mode`, `plateau`, `early_stop` (see `Schedule`), `weights`
+        ('best' or 'last': which of the two a reader gets by default), and optionally `diverged` ('keep': a trial whose
+        loss is not a number any more ends there, with its weights as they are).
     seeds
         Seed of each trial, by its name.
     folder
@@ -162,7 +163,7 @@ def fit(
     Raises
     ------
     CisflowError
-        The loss is not a number any more.
+        The loss is not a number any more, and such a trial is not to be kept.
     Interrupted
         The training was asked to stop.
     """
@@ -206,7 +207,7 @@ class Training:
         arguments = dict(self.settings["optimizer"])
         self.optimizer = OPTIMIZERS[arguments.pop("name")](groups, **arguments, fused=True)
         self.gradients = [p.grad for p in model.parameters()]
-        self.kernels = model.kernels()
+        self.penalties = model.penalties()
 
     def _train_epoch(self) -> None:
         self.model.train()
@@ -224,9 +225,9 @@ class Training:
         losses = LOSSES[self.settings["loss"]](outputs, batch.y, batch.mask)
         torch._foreach_zero_(self.gradients)
         self.fabric.backward(losses.sum())
-        if self.spec.get("l2"):
+        for l2, kernels in self.penalties.items():
             # The gradient of l2 * sum(w^2), without building the sum in every step.
-            torch._foreach_add_([p.grad for p in self.kernels], self.kernels, alpha=2 * self.spec["l2"])
+            torch._foreach_add_([p.grad for p in kernels], kernels, alpha=2 * l2)
         self.optimizer.step()
         return losses.detach() * batch.y.shape[1]
 
@@ -242,7 +243,9 @@ class Training:
         return losses, [epoch_metrics(self.info.kind, output, y, mask) for output in outputs]
 
     def _end_epoch(self, losses: Tensor, metrics: list[dict[str, float]], seconds: float) -> None:
-        penalty = self.spec.get("l2", 0.0) * sum(p.detach().square().flatten(1).sum(1) for p in self.kernels)
+        penalty = sum(
+            l2 * sum(p.detach().square().flatten(1).sum(1) for p in kernels) for l2, kernels in self.penalties.items()
+        )
         train = self.loss_sum / self.train.count + penalty
         self.epoch, self.step = self.epoch + 1, 0
         for index, trial in enumerate(self.trials):
@@ -251,14 +254,21 @@ class Training:
             row |= {f"valid_{name}": value for name, value in found.items()} | {"seconds": seconds}
             trial.history.append(row)
             self.on_epoch(trial.name, row)
-            if not torch.isfinite(train[index]):
-                raise CisflowError(
-                    f"{trial.name}: the training loss is {row['train_loss']} after epoch {self.epoch}. "
-                    "Lower training.optimizer.lr, or choose a first activation that stays bounded."
-                )
             if trial.schedule.end_epoch(self.epoch, found[self.settings["monitor"]]):
                 trial.best = checkpoint.replicate_state(self.model.module, index)
+            if not torch.isfinite(train[index]):
+                self._end_diverged(trial, row["train_loss"])
         self.loss_sum.zero_()
+
+    def _end_diverged(self, trial: Trial, loss: float) -> None:
+        found = f"{trial.name}: the training loss is {loss} after epoch {self.epoch}."
+        if self.settings.get("diverged", "fail") == "fail":
+            raise CisflowError(
+                f"{found} Lower training.optimizer.lr, choose a first activation that stays bounded, "
+                "or keep such trials as they are with 'training: {diverged: keep}'."
+            )
+        log.warning("%s It ends here, and its weights are kept as they are.", found)
+        trial.schedule.stopped = True
 
     def _retire(self) -> None:
         """Write the checkpoints of the trials that have ended, and go on with the others alone."""
@@ -293,7 +303,8 @@ class Training:
             "precision": str(self.fabric.strategy.precision.precision),
             "device": str(self.fabric.device),
         }
-        checkpoint.write_weights(folder / "best.safetensors", trial.best, description)
+        # A trial that diverged at once has no best epoch.
+        checkpoint.write_weights(folder / "best.safetensors", trial.best or last, description)
         checkpoint.write_weights(folder / "last.safetensors", last, description)
         checkpoint.write_history(folder, trial.history)
         checkpoint.write_description(folder, description)

@@ -1,11 +1,15 @@
 """Metrics of one epoch, pooled over all targets as the papers' early stopping does; exact, not binned."""
 
+import math
+
 import torch
 from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc, binary_precision_recall_curve
 from torchmetrics.functional.regression import pearson_corrcoef
 
 from cisflow.errors import CisflowError
+
+NAMES = {"binary": ("auroc", "aupr"), "real": ("pearson",)}
 
 
 def area_under_precision_recall(scores: Tensor, labels: Tensor) -> Tensor:
@@ -21,7 +25,7 @@ def area_under_precision_recall(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def epoch_metrics(kind: str, outputs: Tensor, y: Tensor, mask: Tensor | None = None) -> dict[str, float]:
-    """Return the metrics of one replicate's outputs (n, targets) on a split.
+    """Return the metrics of one replicate's outputs (n, targets) on a split; NaN where an output is NaN.
 
     Parameters
     ----------
@@ -33,6 +37,9 @@ def epoch_metrics(kind: str, outputs: Tensor, y: Tensor, mask: Tensor | None = N
     if mask is not None:
         outputs, y = outputs[mask], y[mask]
     outputs, y = outputs.flatten().double(), y.flatten()
+    if outputs.isnan().any():
+        # torchmetrics would rank such outputs by their place in the file.
+        return dict.fromkeys(NAMES[kind], math.nan)
     if kind == "real":
         return {"pearson": pearson_corrcoef(outputs, y.double()).item()}
     labels = y.long()

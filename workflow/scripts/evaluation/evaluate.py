@@ -46,7 +46,8 @@ def main() -> None:
             rows += evaluate_baseline(args.task, name, train, sets)
     undefined = sum(row["value"] is None for row in rows)
     if undefined:
-        logging.warning("%d of %d values are undefined (labels all alike) and are left empty", undefined, len(rows))
+        why = "labels all alike, or predictions that are no numbers"
+        logging.warning("%d of %d values are undefined (%s) and are left empty", undefined, len(rows), why)
     write_tsv(args.metrics, METRICS, rows)
     write_table(args.history, pl.concat([histories(args.task, folder) for folder in args.runs]))
     inputs = [args.dataset, *checkpoint_files(args.runs)]
