@@ -129,7 +129,10 @@ def test_costs_are_the_published_ones(name, length, millions):
 
 
 def test_figures_tell_their_state(monkeypatch, tmp_path):
-    assert re.search(r"fig1 .*(can be drawn here|drawn) +task1 \(and task2, if it has been run\)", run("figures"))
+    after = r" +task1 \(and task2, if it has been run\)"
+    assert re.search(r"fig1 .*(can be drawn where there is a GPU|drawn)" + after, run("figures"))
+    demo = run("figures", "--config", "config/demo/config.yaml")
+    assert re.search(r"fig1 .*(can be drawn here|drawn)" + after, demo)
 
 
 def test_a_figure_that_needs_data_says_which_how_large_and_where(monkeypatch):

@@ -109,7 +109,15 @@ def test_figure_1_shows_every_trial_of_every_run(tables):
     expected = table.filter(pl.col("set") == "filters")
     keys = ["model", "activation", "trial"]
     assert plotted.sort(keys)["value"].to_list() == expected.sort(keys)["match_fraction"].to_list()
-    assert set(numbers["quantity"]) == {"match_fraction", "match_fraction_of_shuffled_filters", "auroc"}
+    in_c = numbers.filter(pl.col("panel") == "c")
+    assert set(in_c["quantity"]) == {"match_fraction", "match_fraction_of_shuffled_filters", "auroc"}
+    relu = numbers.filter((pl.col("panel") == "a") & (pl.col("activation") == "relu"))
+    assert relu["value"].to_list() == pytest.approx([max(0.0, x) for x in relu["x"]])
+    logos = numbers.filter((pl.col("panel") == "b") & (pl.col("activation") == "relu"))
+    assert logos["quantity"][:3].to_list() == [
+        "E-value of filter0: SRF", "E-value of filter1: HLTF", "E-value of filter2: no motif",
+    ]  # fmt: skip
+    assert len(logos) == 32
     plt.close(figure)
 
 
@@ -128,7 +136,7 @@ def test_panel_d_joins_when_task_2_is_there(tables):
     figure, numbers = fig1.draw(tables | {"task2_matches": tables["matches"]}, SETTINGS)
     assert "joins when" not in texts(figure)
     assert any(title.startswith("Task 2, cnn-deep") for title in dots_of(figure))
-    assert set(numbers["panel"]) == {"c", "d"}
+    assert set(numbers["panel"]) == {"a", "b", "c", "d"}
     plt.close(figure)
 
 

@@ -74,4 +74,5 @@ USER_TASK = """
     model: {name: cnn-50, activation: [relu, exponential]}
     trials: 2
     training: {epochs: 3, device: any, loggers: [tensorboard, wandb]}
+    attribution: {sequences: 6}
 """

@@ -5,6 +5,7 @@ import re
 import time
 
 import pytest
+import yaml
 
 from tests.workflow.conftest import USER_TASK, snakemake, succeed
 
@@ -16,7 +17,8 @@ SCALES = {
 TARGETS = [
     "figures/fig1.pdf", "reproduction.md", "tasks/task1/report.html", "tasks/task3/report.html",
     "tasks/task5/report.html", "tasks/task6/metrics.tsv", "tasks/task2/report.html", "tasks/task4/report.html",
-    "tasks/task5/report.html", "tasks/task6/metrics.tsv", "tasks/init_sd/report.html", "tasks/exp_scale/report.html",
+    "tasks/init_sd/report.html", "tasks/exp_scale/report.html", "tasks/task3/attribution/scores.tsv",
+    "tasks/task5/attribution/quality.tsv", "figures/fig2.pdf", "figures/ed2.pdf",
 ]  # fmt: skip
 
 
@@ -29,11 +31,18 @@ def jobs(output: str) -> dict[str, int]:
 @pytest.mark.parametrize("results", SCALES)
 def test_every_target_can_be_planned(clone, results):
     output = succeed(clone, *SCALES[results], "-n", "--", *(f"{results}/{target}" for target in TARGETS))
-    assert jobs(output)["draw_figure"] == 1
+    assert jobs(output)["draw_figure"] == 3
+
+
+def test_scores_against_a_truth_that_there_is_not_are_refused_before_any_job(clone):
+    done = snakemake(clone, "--profile", "profiles/local", "-n", "results/tasks/task5/attribution/scores.tsv")
+    assert done.returncode != 0
+    assert "task 'task5': its data set has no ground truth to score attributions against" in done.stdout
 
 
 def test_the_default_target_is_every_figure(clone):
-    assert jobs(succeed(clone, "--profile", "profiles/local", "-n"))["draw_figure"] == 1
+    figures = yaml.safe_load((clone / "config/figures.yaml").read_text())["figures"]
+    assert jobs(succeed(clone, "--profile", "profiles/local", "-n"))["draw_figure"] == len(figures) >= 3
 
 
 def test_figure_1_at_paper_scale_is_a_few_dozen_jobs_planned_in_seconds(clone):

@@ -5,12 +5,15 @@ import json
 import polars as pl
 import pytest
 
+from cisflow.attribution.presets import METHODS
+from cisflow.attribution.store import read_map
 from cisflow.cli.predict import predict_fasta
 from cisflow.pwm import read_meme
-from cisflow.tables import read_tsv
+from cisflow.tables import ATTRIBUTION_QUALITY, read_tsv
 from tests.workflow.conftest import USER_TASK, succeed, write_user_data
 
 TARGET = "results/tasks/mine/report.html"
+QUALITY = "results/tasks/mine/attribution/quality.tsv"
 LOCAL = ("--profile", "profiles/local", "--cores", "2")
 
 
@@ -23,7 +26,7 @@ def done(root, tmp_path_factory):
     write_user_data(clone / "data" / "mine.h5")
     with (clone / "config/tasks.yaml").open("a") as file:
         file.write(USER_TASK)
-    succeed(clone, *LOCAL, TARGET)
+    succeed(clone, *LOCAL, TARGET, QUALITY)
     return clone
 
 
@@ -52,6 +55,19 @@ def test_the_tables_have_every_trial(done):
     assert matches["match_fraction"].is_null().all(), "a task without ground truth has no such fraction"
     motifs = read_meme(task / "motifs/meme/cnn-50_exponential/trial-0.meme")
     assert all(motif.sites >= 2 for motif in motifs)
+
+
+def test_every_trial_is_explained_by_every_method(done):
+    maps = done / "results/tasks/mine/attribution/maps"
+    found = {path.relative_to(maps).as_posix() for path in maps.rglob("*.h5")}
+    runs, trials = ("cnn-50_relu", "cnn-50_exponential"), ("trial-0", "trial-1")
+    assert found == {f"{run}/{trial}.{method}.h5" for run in runs for trial in trials for method in METHODS}
+    stored = read_map(maps / "cnn-50_relu/trial-0.mutagenesis.h5")
+    assert stored.scores.shape == stored.x.shape
+    quality = read_tsv(done / QUALITY, ATTRIBUTION_QUALITY)
+    errors = quality.filter((pl.col("quantity") == "convergence_error") & (pl.col("method") == "deep_lift_shap"))
+    assert len(errors) == 4
+    assert errors["value"].max() < 0.01, "or the gate would not have let it pass"
 
 
 def test_optional_loggers_wrote_their_files(done):

@@ -25,11 +25,14 @@ def list_figures(project: Project, out: Console) -> None:
 
 
 def state(project: Project, name: str, figure: Figure) -> str:
-    """Return 'drawn', 'can be drawn here', or what has to be fetched first and where it is."""
+    """Return 'drawn', 'can be drawn here' or on a GPU, or what has to be fetched first and where it is."""
     if Path(project.root, project.settings.results, "figures", f"{name}.pdf").exists():
         return "drawn"
     needed = [text for task in _tasks(figure.tables) for text in missing_data(project, project.task(task))]
-    return f"needs data: {'; '.join(dict.fromkeys(needed))}" if needed else "can be drawn here"
+    if needed:
+        return f"needs data: {'; '.join(dict.fromkeys(needed))}"
+    gpu = any(project.task(task).training.device == "gpu" for task in _tasks(figure.tables))
+    return "can be drawn where there is a GPU" if gpu else "can be drawn here"
 
 
 def missing_data(project: Project, task: Task) -> Iterator[str]:

@@ -16,6 +16,7 @@ from cisflow.figures.style import GREY, TWO_COLUMNS, colour, label, missing, new
 from cisflow.models.activations import FUNCTIONS
 
 MODELS = ("cnn-2", "cnn-50", "cnn-deep")
+COLUMNS = ("panel", "model", "activation", "trial", "quantity", "x", "value")
 
 
 def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure, pl.DataFrame]:
@@ -34,7 +35,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         Panels a: activation functions; b: filters and their best hits; c: match fraction and AUROC by activation and
         model; d: match fraction on Task 2.
     DataFrame
-        The plotted numbers: panel, model, activation, trial, quantity, value.
+        The plotted numbers: panel, model, activation, trial, quantity, x (of a curve), value.
     """
     order = settings["activations"]
     matches, metrics = match_table(tables["matches"]), metric_table(tables["metrics"])
@@ -43,27 +44,37 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     shown = in_order(matches["activation"].to_list(), order)
     with style():
         figure = new_figure(TWO_COLUMNS, 196 if "task2_matches" in tables else 164)
-        _curves(figure.add_subplot(strip(figure, top=6, height=48, right=TWO_COLUMNS - 54)), order)
-        _logos(figure, strip(figure, top=9, height=66, left=64), tables, settings)
+        curves = _curves(figure.add_subplot(strip(figure, top=6, height=48, right=TWO_COLUMNS - 54)), order)
+        hits = _logos(figure, strip(figure, top=9, height=66, left=64), tables, settings)
         _models(figure, strip(figure, top=86, height=60), models, shown, matches, metrics)
         task2 = _task2(figure, tables.get("task2_matches"), order)
-    return figure, _numbers(matches, metrics, task2)
+    parts = [curves, hits, *_numbers(matches, metrics, task2)]
+    return figure, pl.concat(parts, how="diagonal").select(COLUMNS)
 
 
-def _curves(axes: Axes, activations: list[str]) -> None:
+def _curves(axes: Axes, activations: list[str]) -> pl.DataFrame:
     x = torch.linspace(-5, 5, 501)
+    parts = []
     for activation in activations:
         y = FUNCTIONS[activation](x).numpy()
         axes.plot(x.numpy(), np.where(np.abs(y) <= 5, y, np.nan), color=colour(activation), label=label(activation))
+        about = {"panel": "a", "activation": activation, "quantity": "f(x)"}
+        parts.append(pl.DataFrame({"x": x.numpy(), "value": y}).cast(pl.Float64).with_columns(**_literals(about)))
     axes.axhline(0, color=GREY, linewidth=0.4, zorder=0)
     axes.axvline(0, color=GREY, linewidth=0.4, zorder=0)
     axes.set(xlim=(-5, 5), ylim=(-5, 5), xlabel="pre-activation $x$", ylabel="activation $f(x)$")
     axes.legend(loc="lower right", handlelength=1.2, labelspacing=0.15, borderaxespad=0.1)
     panel(axes, "a", x=-12, y=1)
+    return pl.concat(parts)
 
 
-def _logos(figure: Figure, place: SubplotSpec, tables: Mapping[str, str], settings: Mapping[str, Any]) -> None:
+def _literals(values: Mapping[str, str]) -> dict[str, pl.Expr]:
+    return {name: pl.lit(value) for name, value in values.items()}
+
+
+def _logos(figure: Figure, place: SubplotSpec, tables: Mapping[str, str], settings: Mapping[str, Any]) -> pl.DataFrame:
     labels = label_table(tables["labels"])
+    parts = [labels.clear()]
     model, trial = settings["logos_model"], settings["logos_trial"]
     pair = place.subgridspec(1, len(settings["logos_activations"]), wspace=0.08)
     for column, activation in enumerate(settings["logos_activations"]):
@@ -75,12 +86,17 @@ def _logos(figure: Figure, place: SubplotSpec, tables: Mapping[str, str], settin
             continue
         motifs = filter_motifs(tables["motifs"], own["run"][0], trial)
         drawn = logo_grid(figure, pair[column], motifs, own, columns=4)
+        parts.append(own)
         drawn[0].annotate(
             f"{model}, {label(activation)}", (0, 1), (0, 9), "axes fraction", "offset points", color=colour(activation),
             fontsize=7, fontweight="bold",
         )  # fmt: skip
         if column == 0:
             panel(drawn[0], "b", x=-5, y=3)
+    name = pl.coalesce("factor", "target_name", pl.lit("no motif"))
+    quantity = pl.format("E-value of {}: {}", "filter", name).alias("quantity")
+    shown = pl.concat(parts, how="diagonal_relaxed").with_columns(pl.lit("b").alias("panel"))
+    return shown.select("panel", "model", "activation", "trial", quantity, value=pl.col("e_value").cast(pl.Float64))
 
 
 def _models(
@@ -144,7 +160,7 @@ def _task2(figure: Figure, path: str | None, order: list[str]) -> pl.DataFrame |
     return matches
 
 
-def _numbers(matches: pl.DataFrame, metrics: pl.DataFrame, task2: pl.DataFrame | None) -> pl.DataFrame:
+def _numbers(matches: pl.DataFrame, metrics: pl.DataFrame, task2: pl.DataFrame | None) -> list[pl.DataFrame]:
     def of_matches(table: pl.DataFrame, letter: str) -> pl.DataFrame:
         names = {"filters": "match_fraction", "shuffled": "match_fraction_of_shuffled_filters"}
         return table.select(
@@ -155,4 +171,4 @@ def _numbers(matches: pl.DataFrame, metrics: pl.DataFrame, task2: pl.DataFrame |
     auroc = metrics.filter(pl.col("metric") == "auroc").select(
         pl.lit("c").alias("panel"), "model", "activation", "trial", pl.col("metric").alias("quantity"), "value"
     )
-    return pl.concat([of_matches(matches, "c"), auroc, *([] if task2 is None else [of_matches(task2, "d")])])
+    return [of_matches(matches, "c"), auroc, *([] if task2 is None else [of_matches(task2, "d")])]
