@@ -129,7 +129,8 @@ def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
     filters = 3 if task.filters else 0  # filters, tomtom, matches
     figures = DRAWN if task.filters else DRAWN - 2
     jobs = 1 + len(runs) + 1 + filters + figures + 1
-    yield f"\n[bold]jobs[/]      {jobs} and those of its sources: {len(runs)} trainings of {task.trials} trials, {jobs - len(runs)} others"
+    others = f"{jobs - len(runs)} others, and those of its sources"
+    yield f"\n[bold]jobs[/]      {jobs}: {len(runs)} trainings of {task.trials} trials, {others}"
     if size is None:
         yield "[bold]time[/]      not known before the data is here"
         return
