@@ -11,11 +11,12 @@ TORCH := torch==2.13.0
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 SCALE := --configfile config/two-core/config.yaml --
 
-.PHONY: help environment demo test lint format reproduction benchmark-keras clean
+.PHONY: help environment demo figures-demo test lint format reproduction benchmark-keras clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo          environment, then Figure 1 at demo scale (some minutes on two cores)"
+	@echo "make figures-demo  environment, then every figure that exists, at demo scale"
 	@echo "make test          environment, then the test suite"
 	@echo "make environment   only the environment, in $(VENV)"
 	@echo "make lint          linters and formatters, without changing anything"
@@ -45,6 +46,9 @@ demo: environment
 	@echo
 	@echo "Figure 1 at demo scale:"
 	@for ending in pdf png tsv json; do echo "  $(CURDIR)/results/demo/figures/fig1.$$ending"; done
+
+figures-demo: environment
+	$(RUN) snakemake --profile profiles/demo
 
 test: environment
 	$(RUN) python -m pytest
