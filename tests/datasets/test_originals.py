@@ -183,7 +183,9 @@ def test_bad_input_is_said_and_leaves_nothing(project, server, tmp_path, fault):
 
 def test_a_label_that_is_not_taken_does_not_matter(project, server, tmp_path):
     archive, _ = deepsea_bundle(tmp_path / "original", ROWS, alter("test", "testdata", put((2, 0), 3)))
-    make(project, "task2", fetched_deepsea(project, server, archive, tmp_path / "resources"), tmp_path / "out")
+    rows = make(project, "task2", fetched_deepsea(project, server, archive, tmp_path / "resources"), tmp_path / "out")
+    assert set(rows) == {"train", "valid", "test"}
+    assert quality(tmp_path / "out", "test", "sequences") == {"all": rows["test"]}
 
 
 @pytest.mark.parametrize("name", ["deepsea_train.mat", "deepsea_test.mat"])
