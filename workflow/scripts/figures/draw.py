@@ -28,7 +28,8 @@ def main() -> None:
             raise CisflowError(error.evalue) from error
         raise
     tables = [Path(path) for path in args.tables.values()]
-    files = [file for path in tables for file in (sorted(path.rglob("*.*")) if path.is_dir() else [path])]
+    # Snakemake keeps a hidden file in folders that are outputs.
+    files = [file for path in tables for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]
     settings = {"notebook": args.notebook, "tables": args.tables, "settings": args.settings}
     record(args.out.with_suffix(".json"), files, settings, started)
     logging.info("%s is drawn", args.out)
