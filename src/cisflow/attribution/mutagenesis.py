@@ -5,6 +5,7 @@ All edits at one position have the same stretch, whatever the sequence, so that 
 through the network together as plain slices. The idea is that of fastISM (Nair et al., Bioinformatics 38, 2397, 2022).
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,8 +19,8 @@ from cisflow.errors import CisflowError
 from cisflow.models.convnet import ConvNet, ResidualBlock, one_hot
 from cisflow.models.layers import Conv1d, Flatten, MaxPool
 
-# Sequences whose edits go through the network together: the maps of 3 * 64 edits stay in a processor's cache.
-BLOCK = {"cpu": 64, "cuda": 2048}
+# Sequences whose edits go through the network together: below some hundred, the calls cost more than the work.
+BLOCK = {"cpu": 256, "cuda": 2048}
 ALLELES = 3
 
 
@@ -40,15 +41,19 @@ class Stretch:
 
         `base` is the unedited map (sequences, channels, 1, length).
         """
-        length = base.shape[-1]
-        inside = self.values[..., max(low - self.start, 0) : max(high - self.start, 0)]
-        parts = [_repeat(base[..., max(low, 0) : self.start]), inside, _repeat(base[..., self.end : min(high, length)])]
-        edited = torch.cat([part for part in parts if part.shape[-1]], dim=-1)
-        return F.pad(edited, (max(-low, 0), max(high - length, 0)), value=fill) if low < 0 or high > length else edited
-
-
-def _repeat(base: Tensor) -> Tensor:
-    return base.repeat_interleave(ALLELES, dim=0)
+        length, first, last = base.shape[-1], max(low, self.start), min(high, self.end)
+        edited = torch.empty(
+            (len(self.values), base.shape[1], 1, high - low), device=base.device, memory_format=torch.channels_last
+        )
+        by_sequence = edited.unflatten(0, (-1, ALLELES))
+        by_sequence[..., max(-low, 0) : first - low] = base[:, None, :, :, max(low, 0) : first]
+        edited[..., first - low : last - low] = self.values[..., first - self.start : last - self.start]
+        by_sequence[..., last - low : length - low] = base[:, None, :, :, last : min(high, length)]
+        if low < 0:
+            edited[..., :-low] = fill
+        if high > length:
+            edited[..., length - low :] = fill
+        return edited
 
 
 @torch.inference_mode()
@@ -134,7 +139,8 @@ def _reach_pool(layer: MaxPool, stretch: Stretch, base: Tensor) -> Stretch | Non
         # The edits are in the incomplete window that 'valid' pooling drops.
         return None
     inputs = stretch.within(base, start * size - left, end * size - left, fill=float("-inf"))
-    return Stretch(F.max_pool2d(inputs, (1, size)), start)
+    # The windows are whole and do not overlap: on a CPU this takes half the time of max_pool2d.
+    return Stretch(functools.reduce(torch.maximum, [inputs[..., place::size] for place in range(size)]), start)
 
 
 def _reach_residual(block: ResidualBlock, stretch: Stretch, base: Tensor) -> Stretch:
