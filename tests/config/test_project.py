@@ -12,6 +12,7 @@ import yaml
 from scipy.io import savemat
 
 from cisflow.config import schemas
+from cisflow.config.figures import SETTINGS
 from cisflow.config.preflight import check_files
 from cisflow.config.project import load_project
 from cisflow.config.sources import Sources
@@ -437,3 +438,28 @@ def test_a_misspelt_claim_is_a_problem_and_not_a_number_not_yet_run(root, tmp_pa
     with pytest.raises(CisflowError) as error:
         load_project({"tasks": [str(tmp_path / "tasks.yaml")], "command": "x", **files}, root)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("logos_model:", "logo_model:"), "figures.fig1.settings.logo_model: unknown key. Did you mean 'logos_model'?"),
+        (("      logos_trial: 0\n", ""), "figures.fig1.settings: logos_trial: needed and not given"),
+    ],
+)
+def test_settings_of_a_figure_are_those_that_its_notebook_reads(root, tmp_path, change, message):
+    text = (root / "config/figures.yaml").read_text()
+    (tmp_path / "figures.yaml").write_text(text.replace(*change, 1))
+    with pytest.raises(CisflowError) as error:
+        load_project({**load(root / "config/config.yaml"), "figures": str(tmp_path / "figures.yaml")}, root)
+    assert re.search(rf"figures.yaml:\d+: {re.escape(message)}", str(error.value)), str(error.value)
+
+
+def test_the_settings_known_are_those_of_the_shipped_figures(root):
+    shipped = load_project("config/config.yaml", root).figures
+    assert {name: set(keys) for name, keys in SETTINGS.items()} == {
+        name: set(f.settings) for name, f in shipped.items()
+    }
+    for name, keys in SETTINGS.items():
+        code = (root / f"src/cisflow/figures/{name}.py").read_text()
+        assert set(re.findall(r"""settings\[['"](\w+)['"]\]""", code)) == set(keys)
