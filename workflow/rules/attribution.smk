@@ -100,6 +100,7 @@ rule score_attribution:
     params:
         split=lambda wildcards: task_of(wildcards).attribution.split,
         methods=lambda wildcards: task_of(wildcards).attribution.methods,
+        examples=lambda wildcards: task_of(wildcards).attribution.examples,
         maps=subpath(output.scores, parent=True),
         code=code("attribution/score.py"),
     shell:
@@ -113,7 +114,7 @@ rule score_attribution:
             --runs {input.runs:q} \
             --maps {params.maps:q}/maps \
             --methods {params.methods:q} \
-            --examples 4 \
+            --examples {params.examples:q} \
             --scores {output.scores:q} \
             --examples-out {output.examples:q} \
             --provenance {output.provenance:q}

@@ -42,9 +42,8 @@ class Stretch:
         `base` is the unedited map (sequences, channels, 1, length).
         """
         length, first, last = base.shape[-1], max(low, self.start), min(high, self.end)
-        edited = torch.empty(
-            (len(self.values), base.shape[1], 1, high - low), device=base.device, memory_format=torch.channels_last
-        )
+        shape = (len(self.values), base.shape[1], 1, high - low)
+        edited = torch.empty(shape, dtype=base.dtype, device=base.device, memory_format=torch.channels_last)
         by_sequence = edited.unflatten(0, (-1, ALLELES))
         by_sequence[..., max(-low, 0) : first - low] = base[:, None, :, :, max(low, 0) : first]
         edited[..., first - low : last - low] = self.values[..., first - self.start : last - self.start]

@@ -191,6 +191,7 @@ class Attribution(Strict):
     methods: list[Literal[METHODS]] = Field(list(METHODS), min_length=1)
     split: Literal["train", "valid", "test"] = "test"
     sequences: PositiveInt = Field(500, description="The first ones; for binary labels the first positive ones.")
+    examples: PositiveInt = Field(4, description="Sequences kept as examples, where there is a ground truth.")
     target: Name | None = Field(None, description="Which target is explained; default: the first.")
     preset: Literal[tuple(PRESETS)] = Field("recommended", description="'paper-2021' does as Koo & Ploenzke did.")
     output: Literal["probability", "logit"] | None = Field(None, description="What is explained.")
