@@ -1,12 +1,13 @@
 """The TSV tables that stages pass to each other: their columns, and how they are read and written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from cisflow.errors import CisflowError
 from cisflow.io import atomic
+from cisflow.trials import OF_MATCHES, SHUFFLED, kind_of
 
 # Which trained network a row is about.
 ABOUT = ("task", "run", "model", "activation", "trial")
@@ -18,6 +19,7 @@ FILTERS = (*ABOUT, "filter", "status", "sites", "max_activation", "start", "end"
 HITS = ("query", "target", "target_name", "p_value", "e_value", "q_value", "offset", "overlap", "orientation", "engine")
 TOMTOM = (*ABOUT, "set", *HITS)
 MATCHES = (*ABOUT, "set", "filters", "with_matrix", "match_fraction", "match_any", "factors_found")
+THRESHOLDS = (*MATCHES, "threshold")
 LABELS = (*ABOUT, "filter", "factor", "target", "target_name", "e_value", "q_value")
 ATTRIBUTION_SCORES = (*ABOUT, "method", "sequences", "auroc", "aupr")
 ATTRIBUTION_QUALITY = (*ABOUT, "method", "quantity", "value", "n")
@@ -57,3 +59,44 @@ def write_table(path: str | Path, table: pl.DataFrame) -> None:
     """Write a table as TSV, atomically; null is an empty field."""
     with atomic(path) as partial:
         table.write_csv(partial, separator="\t")
+
+
+def read_trials(paths: Iterable[str | Path]) -> pl.DataFrame:
+    """Return tables of one kind, one below the other: `ABOUT` and the numbers, a row a trial.
+
+    Metrics are those of the test set, averaged over targets; scores of attributions are named as auroc_saliency;
+    matches have those of the shuffled filters beside them, as match_fraction_shuffled; of thresholds there is a row for
+    each trial and threshold.
+    """
+    return pl.concat([_READ[kind_of(path)](Path(path)) for path in paths], how="diagonal_relaxed")
+
+
+def _metrics(path: Path) -> pl.DataFrame:
+    table = read_tsv(path, METRICS).filter((pl.col("set") == "test") & (pl.col("target") == "mean"))
+    return table.pivot("metric", index=list(ABOUT), values="value")
+
+
+def _matches(path: Path) -> pl.DataFrame:
+    return _beside_shuffled(read_tsv(path, MATCHES), list(ABOUT))
+
+
+def _thresholds(path: Path) -> pl.DataFrame:
+    return _beside_shuffled(read_tsv(path, THRESHOLDS), [*ABOUT, "threshold"])
+
+
+def _beside_shuffled(table: pl.DataFrame, index: list[str]) -> pl.DataFrame:
+    numbers = pl.col(OF_MATCHES).cast(pl.Float64)
+    own, shuffled = (
+        table.filter(pl.col("set") == name).select(*index, numbers.name.suffix(end))
+        for name, end in (("filters", ""), ("shuffled", SHUFFLED))
+    )
+    return own.join(shuffled, on=index, how="left", maintain_order="left")
+
+
+def _attribution(path: Path) -> pl.DataFrame:
+    table = read_tsv(path, ATTRIBUTION_SCORES).unpivot(["auroc", "aupr"], index=[*ABOUT, "method"])
+    names = pl.concat_str("variable", "method", separator="_")
+    return table.with_columns(names).pivot("variable", index=list(ABOUT), values="value")
+
+
+_READ = {"metrics": _metrics, "matches": _matches, "thresholds": _thresholds, "attribution": _attribution}

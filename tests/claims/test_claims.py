@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cisflow.claims.check import AGREES, DIFFERS, NOT_RUN, OTHER_TRIALS, UNPUBLISHED, check_claim, read_tables
+from cisflow.claims.check import AGREES, DIFFERS, NOT_RUN, OTHER_TRIALS, UNPUBLISHED, check_claim, read_table
 from cisflow.claims.page import write_page
 from cisflow.config.project import load_project
 from cisflow.io import write_json, write_tsv
@@ -50,7 +50,8 @@ def results(tmp_path):
 
 def claim(**changes):
     return {
-        "title": "Match fraction", "source": "Fig. 1c", "task": "t", "table": "matches", "metric": "match_fraction",
+        "title": "Match fraction", "source": "Fig. 1c", "task": ["t"], "table": "matches", "metric": "match_fraction",
+        "by": "activation",
         "statistic": "median", "versus": {}, "tolerance": 0.05, "reason": "spread of medians", "trials": 10, "note": "",
         "expected": {"cnn-2": {"exponential": 0.969, "relu": 0.0}},
     } | changes  # fmt: skip
@@ -58,7 +59,7 @@ def claim(**changes):
 
 def check(results, **changes):
     stated = claim(**changes)
-    return list(check_claim("c", stated, read_tables(results / "tasks" / "t")))
+    return list(check_claim("c", stated, read_table(results, stated)))
 
 
 def test_a_median_within_tolerance_agrees(results):
@@ -81,7 +82,7 @@ def test_the_mean_is_of_the_test_set_and_over_targets(results):
 def test_what_was_not_run_is_said_so(results):
     rows = check(results, expected={"cnn-2": {"tanh": 0.0}, "cnn-deep": {"relu": 0.0}})
     assert {(row["verdict"], row["ours"], row["trials"]) for row in rows} == {(NOT_RUN, None, 0)}
-    nothing = list(check_claim("c", claim(), read_tables(results / "tasks" / "none")))
+    nothing = check(results, task=["none"])
     assert {row["verdict"] for row in nothing} == {NOT_RUN}
 
 
@@ -108,7 +109,7 @@ def test_a_t_test_of_other_numbers_of_trials_is_not_compared(results):
 
 def test_the_page_says_what_was_run_and_every_number(results):
     stated = claim(expected={"cnn-2": {"exponential": 0.7, "relu": 0.0, "tanh": 0.0}}, note="Mind the gap.")
-    rows = list(check_claim("c", stated, read_tables(results / "tasks" / "t")))
+    rows = list(check_claim("c", stated, read_table(results, stated)))
     page = write_page({"c": stated}, rows, [results / "tasks/t/runs/cnn-2_relu"], "results", "the command")
     assert "| t | cnn-2_relu | 2 | 40–55 of 100 | 32-true | cpu | 2.00 | abc |" in page
     assert "| cnn-2 | exponential | 0.700 | 0.950 (0.920–0.950) | 5 | +0.250 | **differs** |" in page
@@ -121,11 +122,15 @@ def test_the_shipped_claims_have_sources_and_reasons(root):
     project = load_project("config/config.yaml", root)
     assert len(project.claims) >= 4
     for name, stated in project.claims.items():
-        task = project.task(stated.task)
-        models = {*task.model.name, *task.evaluation.baselines}
-        activations = {*task.model.activation, "baseline"}
-        assert set(stated.expected) <= models, name
-        assert {a for values in stated.expected.values() for a in values} | set(
-            stated.versus.values()
-        ) <= activations, name
+        tasks = [project.task(task) for task in stated.task]
+        if stated.by == "activation":
+            models = {name for task in tasks for name in (*task.model.name, *task.evaluation.baselines)}
+            activations = {name for task in tasks for name in (*task.model.activation, "baseline")}
+            assert set(stated.expected) <= models, name
+            assert {a for values in stated.expected.values() for a in values} | set(
+                stated.versus.values()
+            ) <= activations, name
+        else:
+            runs = {run for task in tasks for run in task.runs()}
+            assert set(stated.runs() if stated.by == "run" else stated.expected) <= runs, name
         assert json.dumps(stated.model_dump())

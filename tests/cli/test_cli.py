@@ -65,7 +65,7 @@ def test_explain_tells_values_origins_runs_and_costs():
     assert re.search(r"training.loss +binary_cross_entropy +default for binary labels", output)
     assert re.search(r"tomtom.e_value +0.1 +default", output)
     assert re.search(r"cnn-deep_exponential +286,700 +4,590,592", output)
-    assert "51 trainings of 10 trials" in output
+    assert "21 trainings of 10 trials" in output
     assert "snakemake --profile profiles/slurm results/tasks/task1/report.html" in output
     demo = run("explain", "task1", "--config", "config/demo/config.yaml")
     assert re.search(r"trials +2 +config/demo/tasks.yaml:\d+", demo)

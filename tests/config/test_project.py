@@ -12,7 +12,7 @@ import yaml
 from scipy.io import savemat
 
 from cisflow.config import schemas
-from cisflow.config.figures import SETTINGS
+from cisflow.config.figures import KINDS
 from cisflow.config.preflight import check_files
 from cisflow.config.project import load_project
 from cisflow.config.sources import Sources
@@ -42,9 +42,11 @@ def test_the_shipped_configurations_are_valid(root, scale):
 
 
 def test_the_papers_grid_of_task_1(root):
-    task = load_project("config/config.yaml", root).task("task1")
+    project = load_project("config/config.yaml", root)
+    task = project.task("task1")
     runs = task.runs()
-    assert len(runs) == 3 * 17
+    assert len(runs) == 3 * 7
+    assert len(project.task("task1_modified").runs()) == 3 * 10
     assert task.trials == 10
     assert runs["cnn-deep_exponential"] == {
         "name": "cnn-deep", "activation": "exponential", "width": 1.0, "initializer": "glorot_uniform", "l2": 1e-6,
@@ -444,22 +446,37 @@ def test_a_misspelt_claim_is_a_problem_and_not_a_number_not_yet_run(root, tmp_pa
     ("change", "message"),
     [
         (("logos_model:", "logo_model:"), "figures.fig1.settings.logo_model: unknown key. Did you mean 'logos_model'?"),
-        (("      logos_trial: 0\n", ""), "figures.fig1.settings: logos_trial: needed and not given"),
+        (
+            ("      logos_model: cnn-deep\n", ""),
+            "figures.fig1.settings.logos_model: this key is needed and is",
+        ),
+        (("kind: fig2", "kind: fig3x"), "figures.fig2.kind: 'fig3x' is not one of "),
+        (("      metrics: task1/metrics.tsv\n", ""), "figures.fig1.tables: metrics: needed and not given"),
+        (("logos_activations: [relu, ", "logos_activations: [rellu, "), "'rellu' is not one of relu, "),
+        (("values: [match_fraction]", "values: [match]"), "values: 'match' is not known. Did you mean 'match_any'?"),
+        (("tables: [log]", "tables: [logs]"), "settings.panels.2.tables: 'logs' is not known. Did you mean 'log'?"),
+        (
+            ("log: task1_log/motifs/matches.tsv", "log: task1_log/motifs/meme"),
+            "tables: they must be of one kind: ",
+        ),
     ],
 )
-def test_settings_of_a_figure_are_those_that_its_notebook_reads(root, tmp_path, change, message):
+def test_a_mistake_in_a_figure_is_said_before_anything_runs(root, tmp_path, change, message):
     text = (root / "config/figures.yaml").read_text()
+    assert change[0] in text
     (tmp_path / "figures.yaml").write_text(text.replace(*change, 1))
     with pytest.raises(CisflowError) as error:
         load_project({**load(root / "config/config.yaml"), "figures": str(tmp_path / "figures.yaml")}, root)
-    assert re.search(rf"figures.yaml:\d+: {re.escape(message)}", str(error.value)), str(error.value)
+    assert re.search(rf"figures.yaml:\d+: .*{re.escape(message)}", str(error.value)), str(error.value)
 
 
-def test_the_settings_known_are_those_of_the_shipped_figures(root):
-    shipped = load_project("config/config.yaml", root).figures
-    assert {name: set(keys) for name, keys in SETTINGS.items()} == {
-        name: set(f.settings) for name, f in shipped.items()
-    }
-    for name, keys in SETTINGS.items():
-        code = (root / f"src/cisflow/figures/{name}.py").read_text()
-        assert set(re.findall(r"""settings\[['"](\w+)['"]\]""", code)) == set(keys)
+def test_every_kind_of_figure_reads_the_settings_and_tables_that_it_declares(root):
+    kinds = {figure.kind for figure in load_project("config/config.yaml", root).figures.values()}
+    assert kinds == set(KINDS)
+    for kind, (settings, tables, optional) in KINDS.items():
+        code = (root / f"src/cisflow/figures/{kind}.py").read_text()
+        read = set(re.findall(r"""settings\[['"](\w+)['"]\]""", code))
+        assert read == set(settings.model_fields), kind
+        if tables is not None:
+            named = re.findall(r"""tables(?:\[|\.get\()['"](\w+)['"]""", code)
+            assert set(tables) <= set(named) <= {*tables, *optional}, kind

@@ -3,10 +3,10 @@
 import json
 import re
 
-from cisflow.claims.tables import TABLES
+from cisflow.trials import TABLES
 
 SCRIPTS = "workflow/scripts"
-NOTEBOOKS = "workflow/notebooks"
+NOTEBOOK = "workflow/notebooks/figure.ipynb"
 
 # The standard figures of every task, and the tables they read.
 PLOTS = {
@@ -83,11 +83,13 @@ def gpus(wildcards):
 def filter_settings(wildcards):
     """Return how filters become matrices: as the task says, but at the threshold that the output names, if it does."""
     own = {"threshold": float(wildcards.threshold)} if hasattr(wildcards, "threshold") else {}
-    return as_json(task_of(wildcards).filters.model_dump(exclude={"split"}) | own)
+    return as_json(task_of(wildcards).filters.model_dump(exclude={"split", "thresholds"}) | own)
 
 
-def notebook_code(name):
-    return code_hash(f"{workflow.basedir}/{SCRIPTS}/figures/draw.py", f"{workflow.basedir}/{NOTEBOOKS}/{name}.ipynb")
+def drawing_code(kind):
+    """Return the hash of the notebook and of the module that draws figures of a kind."""
+    drawing = f"{workflow.basedir}/src/cisflow/figures/{kind}.py"
+    return code_hash(f"{workflow.basedir}/{SCRIPTS}/figures/draw.py", f"{workflow.basedir}/{NOTEBOOK}", drawing)
 
 
 def below_tasks(tables):
@@ -110,5 +112,5 @@ def plots_of(task):
 
 
 def claimed_tables(wildcards):
-    tables = {(claim.task, TABLES[claim.table]) for claim in project.claims.values()}
+    tables = {(task, TABLES[claim.table]) for claim in project.claims.values() for task in claim.task}
     return [f"{project.settings.results}/tasks/{task}/{table}" for task, table in sorted(tables)]

@@ -1,4 +1,4 @@
-# Figures: one notebook each, which reads tables and saves PDF, PNG and the plotted numbers.
+# Figures: a notebook reads tables and saves PDF, PNG and the plotted numbers.
 
 
 rule figures:
@@ -37,16 +37,18 @@ rule draw_figure:
         runtime=growing(30),
     params:
         tables=lambda wildcards, input: as_json(dict(input.items())),
-        settings=lambda wildcards: as_json(project.figure(wildcards.figure).settings),
+        settings=lambda wildcards: as_json(project.figure(wildcards.figure).settings.model_dump()),
         title=lambda wildcards: project.figure(wildcards.figure).title,
-        notebook=lambda wildcards: f"{NOTEBOOKS}/{wildcards.figure}.ipynb",
-        code=lambda wildcards: notebook_code(wildcards.figure),
+        kind=lambda wildcards: project.figure(wildcards.figure).kind,
+        notebook=NOTEBOOK,
+        code=lambda wildcards: drawing_code(project.figure(wildcards.figure).kind),
     shell:
         r"""
         exec &> >(tee -i {log[0]:q})
 
         python workflow/scripts/figures/draw.py \
             --notebook {params.notebook:q} \
+            --kind {params.kind:q} \
             --tables {params.tables:q} \
             --settings {params.settings:q} \
             --executed {log.notebook:q} \
@@ -84,14 +86,16 @@ rule draw_task:
     params:
         tables=lambda wildcards, input: as_json(dict(input.items())),
         settings=as_json({"runs": 4}),
-        notebook=lambda wildcards: f"{NOTEBOOKS}/task_{wildcards.plot}.ipynb",
-        code=lambda wildcards: notebook_code(f"task_{wildcards.plot}"),
+        kind="task.{plot}",
+        notebook=NOTEBOOK,
+        code=drawing_code("task"),
     shell:
         r"""
         exec &> >(tee -i {log[0]:q})
 
         python workflow/scripts/figures/draw.py \
             --notebook {params.notebook:q} \
+            --kind {params.kind:q} \
             --tables {params.tables:q} \
             --settings {params.settings:q} \
             --executed {log.notebook:q} \

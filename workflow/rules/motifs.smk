@@ -159,3 +159,36 @@ use rule matches as matches_at_threshold with:
         "<logs>/motifs/{task}/threshold-{threshold}/matches.log",
     benchmark:
         "<benchmarks>/motifs/{task}/threshold-{threshold}/matches.tsv"
+
+
+rule thresholds:
+    input:
+        matches=lambda wildcards: expand(
+            "<results>/tasks/{task}/motifs/threshold-{threshold}/matches.tsv",
+            task=wildcards.task,
+            threshold=task_of(wildcards).filters.thresholds,
+        ),
+    output:
+        "<results>/tasks/{task}/motifs/thresholds.tsv",
+    log:
+        "<logs>/motifs/{task}/thresholds.log",
+    benchmark:
+        "<benchmarks>/motifs/{task}/thresholds.tsv"
+    conda:
+        "../envs/motifs.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        thresholds=lambda wildcards: task_of(wildcards).filters.thresholds,
+        code=code("motifs/thresholds.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/motifs/thresholds.py \
+            --matches {input.matches:q} \
+            --thresholds {params.thresholds:q} \
+            --out {output:q}
+        """

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from cisflow.claims.tables import TABLES
-from cisflow.tables import ABOUT, ATTRIBUTION_SCORES, MATCHES, METRICS, read_tsv
+from cisflow.tables import read_trials
+from cisflow.trials import TABLES
 
 COLUMNS = (
     "claim", "model", "activation", "metric", "statistic", "published", "ours", "low", "high", "trials", "difference",
@@ -29,43 +29,22 @@ Claim = Mapping[str, Any]
 Row = dict[str, Any]
 
 
-def read_tables(folder: str | Path) -> dict[str, pl.DataFrame]:
-    """Return the tables of a task that claims are checked against, a row a trial: model, activation and values.
-
-    `metrics` has the test metrics, averaged over targets; `matches` the statistics of the real (not shuffled) filters;
-    `attribution` the scores of all methods, as auroc_saliency. A table that does not exist is left out.
-    """
-    paths = {name: Path(folder) / path for name, path in TABLES.items()}
-    return {name: _READ[name](path) for name, path in paths.items() if path.exists()}
+def read_table(results: str | Path, claim: Claim) -> pl.DataFrame | None:
+    """Return the table of a claim, of all its tasks (see `trials.read_trials`); None if there is none."""
+    paths = [Path(results, "tasks", task, TABLES[claim["table"]]) for task in claim["task"]]
+    found = [path for path in paths if path.exists()]
+    return read_trials(found) if found else None
 
 
-def _metrics(path: Path) -> pl.DataFrame:
-    table = read_tsv(path, METRICS).filter((pl.col("set") == "test") & (pl.col("target") == "mean"))
-    return table.pivot("metric", index=["run", "model", "activation", "trial"], values="value")
-
-
-def _matches(path: Path) -> pl.DataFrame:
-    return read_tsv(path, MATCHES).filter(pl.col("set") == "filters")
-
-
-def _attribution(path: Path) -> pl.DataFrame:
-    table = read_tsv(path, ATTRIBUTION_SCORES).unpivot(["auroc", "aupr"], index=[*ABOUT, "method"])
-    names = pl.concat_str("variable", "method", separator="_")
-    return table.with_columns(names).pivot("variable", index=list(ABOUT), values="value")
-
-
-_READ = {"metrics": _metrics, "matches": _matches, "attribution": _attribution}
-
-
-def check_claim(name: str, claim: Claim, tables: Mapping[str, pl.DataFrame]) -> Iterator[Row]:
+def check_claim(name: str, claim: Claim, table: pl.DataFrame | None) -> Iterator[Row]:
     """Yield a row for each published number of a claim.
 
     Parameters
     ----------
     name, claim
         The claim, as config/claims.yaml has it.
-    tables
-        Of the claim's task, from `read_tables`.
+    table
+        From `read_table`.
 
     Yields
     ------
@@ -73,34 +52,42 @@ def check_claim(name: str, claim: Claim, tables: Mapping[str, pl.DataFrame]) -> 
         With the keys `COLUMNS`. `ours` is the statistic over our trials, `low` and `high` their quartiles (for t_test
         they are empty); `difference` is ours minus published (for t_test in log10).
     """
-    for model, by_activation in claim["expected"].items():
-        for activation, published in by_activation.items():
-            values = _values(tables, claim, model, activation)
+    for row, by_column in claim["expected"].items():
+        for column, published in by_column.items():
+            values = _values(table, claim, row, column)
             yield {
                 "claim": name,
-                "model": model,
-                "activation": activation,
+                "model": row,
+                "activation": column,
                 "metric": claim["metric"],
                 "statistic": claim["statistic"],
                 "published": published,
                 "trials": len(values),
                 "tolerance": claim["tolerance"],
-                **_compare(claim, published, values, _versus(tables, claim, model, activation)),
+                **_compare(claim, published, values, _versus(table, claim, row, column)),
             }
 
 
-def _values(tables: Mapping[str, pl.DataFrame], claim: Claim, model: str, activation: str) -> np.ndarray:
-    table = tables.get(claim["table"])
+def _values(table: pl.DataFrame | None, claim: Claim, row: str, column: str) -> np.ndarray:
     if table is None or claim["metric"] not in table.columns:
         return np.empty(0)
-    own = table.filter((pl.col("model") == model) & (pl.col("activation") == activation))
+    own = table.filter(*_selected(claim["by"], row, column))
     return own[claim["metric"]].drop_nulls().to_numpy()
 
 
-def _versus(tables: Mapping[str, pl.DataFrame], claim: Claim, model: str, activation: str) -> np.ndarray | None:
+def _selected(by: str, row: str, column: str) -> list[pl.Expr]:
+    """Return what a published number's row and column select; see `config.claims.Claim.by`."""
+    if by == "activation":
+        return [pl.col("model") == row, pl.col("activation") == column]
+    if by == "run":
+        return [pl.col("run") == row.replace("*", column)]
+    return [pl.col("run") == row, pl.col(by).cast(pl.Float64) == float(column)]
+
+
+def _versus(table: pl.DataFrame | None, claim: Claim, row: str, column: str) -> np.ndarray | None:
     if claim["statistic"] != "t_test":
         return None
-    return _values(tables, claim, model, claim["versus"][activation])
+    return _values(table, claim, row, claim["versus"][column])
 
 
 def _compare(claim: Claim, published: float | None, values: np.ndarray, versus: np.ndarray | None) -> Row:

@@ -1,8 +1,120 @@
-"""Figures of papers: the notebook that draws each, and the tables it reads."""
+"""Figures of papers: what draws each (`kind`), the tables it reads, and what one can choose about it."""
 
-from pydantic import Field, model_validator
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import Field, NonNegativeInt, create_model, model_validator
 
 from cisflow.config.strict import KeyProblem, Name, Strict, did_you_mean
+from cisflow.config.tasks import Activation
+from cisflow.models.zoo import ARCHITECTURES
+from cisflow.trials import NUMBERS, TABLES, kind_of
+
+Architecture = Literal[tuple(ARCHITECTURES)]
+Activations = Annotated[list[Activation], Field(min_length=1)]
+Architectures = Annotated[list[Architecture], Field(min_length=1)]
+
+
+class Fig1(Strict):
+    """Figure 1 of the exponential-activations paper."""
+
+    activations: Activations = Field(description="Drawn in a, c and d, in this order.")
+    logos_model: Architecture
+    logos_activations: Activations
+    logos_trial: NonNegativeInt = 0
+
+
+class Fig2(Strict):
+    """Figure 2 of the exponential-activations paper."""
+
+    activations: Activations = Field(description="Drawn in a to c, in this order.")
+    method: Name = Field(description="Of attribution, in b to d.")
+    logos_model: Architecture
+    logos_activations: Activations
+
+
+class Ed2(Strict):
+    """Extended Data Figure 2 of the exponential-activations paper."""
+
+    activations: Activations
+    logos_model: Architecture
+
+
+class Curves(Strict):
+    """Activation functions."""
+
+    activations: Activations
+    x: tuple[float, float] = (-5, 5)
+    y: tuple[float, float] = (-5, 5)
+
+
+class Filters(Strict):
+    """Logos of all first-layer filters of a model, under the names of their best hits."""
+
+    model: Architecture
+    activations: Activations
+    trial: NonNegativeInt = 0
+
+
+class _Block(Strict):
+    """What blocks of panels have in common."""
+
+    beside: bool = Field(False, description="Stands to the right of the block before, not below it.")
+
+
+class Comparison(_Block):
+    """Values of trials side by side: a row of panels for each value and model, a column for each group."""
+
+    kind: Literal["comparison"]
+    tables: list[Name] = Field(min_length=1, description="Which of the figure's tables, put together.")
+    values: list[str] = Field(min_length=1, description="Numbers of these tables, as match_fraction, auroc_saliency.")
+    models: Architectures
+    groups: dict[str, list[Activation] | dict[str, str]] = Field(
+        min_length=1,
+        description="Activations of each panel, by its title; or runs by the labels under which they stand.",
+    )
+    test: bool = Field(False, description="Print the p-value of a t-test between the first and the last of each panel.")
+
+
+class Series(Strict):
+    """The runs of a sweep, in one table."""
+
+    table: Name = Field(description="Which of the figure's tables.")
+    runs: str = Field(description="Their names; * stands for the value of the swept key.")
+
+
+class Sweep(_Block):
+    """Values of trials against the values of a swept key: a row of panels for each series."""
+
+    kind: Literal["sweep"]
+    values: list[str] = Field(min_length=1, description="Numbers of these tables, as match_fraction.")
+    axis: str = Field(description="What is swept, in words, for the axis.")
+    series: dict[str, Series] = Field(min_length=1, description="Runs of each panel, by its title.")
+    by: Name | None = Field(None, description="Column of the table that is swept, where it is not in the run's name.")
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables of the series."""
+        return [series.table for series in self.series.values()]
+
+
+Block = Annotated[Comparison | Sweep, Field(discriminator="kind")]
+
+
+class Boxes(Strict):
+    """Panels of values of trials, from top to bottom, with letters where there are several."""
+
+    panels: list[Block] = Field(min_length=1)
+
+
+# Kinds: the settings of each, and the tables that it needs and that join when they exist (None: any, as it says).
+KINDS: dict[str, tuple[type[Strict], tuple[str, ...] | None, tuple[str, ...]]] = {
+    "fig1": (Fig1, ("matches", "labels", "motifs", "metrics"), ("task2_matches",)),
+    "fig2": (Fig2, ("metrics", "scores", "examples"), ()),
+    "ed2": (Ed2, ("scores", "examples"), ()),
+    "curves": (Curves, (), ()),
+    "filters": (Filters, ("labels", "motifs"), ()),
+    "boxes": (Boxes, None, ()),
+}
 
 
 class Figure(Strict):
@@ -10,31 +122,50 @@ class Figure(Strict):
 
     title: str
     paper: str
-    tables: dict[Name, str] = Field(min_length=1, description="Tables that are needed, by the name the notebook uses.")
+    kind: str
+    tables: dict[Name, str] = Field({}, description="Tables that are needed, by the name that the drawing uses.")
     optional: dict[Name, str] = Field({}, description="Tables whose panel joins when they exist.")
-    settings: dict[str, str | int | float | list[str]] = Field({}, description="What the notebook lets one choose.")
+    settings: Any
+
+    @model_validator(mode="after")
+    def _tables_that_are_read(self):
+        _, needed, joining = KINDS[self.kind]
+        if needed is not None:
+            _only(self.tables, needed, "tables")
+            _only(self.optional, joining, "optional")
+            if missing := [name for name in needed if name not in self.tables]:
+                raise KeyProblem(("tables",), f"{', '.join(missing)}: needed and not given")
+        return self
+
+    @model_validator(mode="after")
+    def _numbers_that_the_tables_have(self):
+        for number, block in enumerate(getattr(self.settings, "panels", ())):
+            path = ("settings", "panels", str(number))
+            given = self.tables | self.optional
+            _only(block.tables, given, *path, "tables")
+            kinds = {kind_of(given[name]) for name in block.tables}
+            if len(kinds) > 1 or None in kinds:
+                raise KeyProblem((*path, "tables"), f"they must be of one kind: {', '.join(TABLES.values())}")
+            _only(block.values, NUMBERS[kinds.pop()], *path, "values")
+        return self
 
 
-# The settings that the notebooks of these figures read, all of them; of other notebooks nothing is known.
-SETTINGS = {
-    "fig1": ("activations", "logos_model", "logos_activations", "logos_trial"),
-    "fig2": ("activations", "method", "logos_model", "logos_activations"),
-    "ed2": ("activations", "logos_model"),
-}
+def _only(names: Any, known: Any, *path: str) -> None:
+    for name in names:
+        if name not in known:
+            raise KeyProblem(path, f"'{name}' is not known.{did_you_mean(name, known)}")
+
+
+def _of_kind(kind: str) -> type[Figure]:
+    settings, *_ = KINDS[kind]
+    fields: dict[str, Any] = {"kind": (Literal[kind], ...), "settings": (settings, Field())}
+    return create_model(f"Figure_{kind}", __base__=Figure, __doc__=settings.__doc__, **fields)
+
+
+AnyFigure = Annotated[Union[tuple(map(_of_kind, KINDS))], Field(discriminator="kind")]  # noqa: UP007
 
 
 class Figures(Strict):
     """The content of config/figures.yaml."""
 
-    figures: dict[Name, Figure]
-
-    @model_validator(mode="after")
-    def _settings_that_are_read(self):
-        for name, figure in self.figures.items():
-            known = SETTINGS.get(name, tuple(figure.settings))
-            for key in figure.settings:
-                if key not in known:
-                    raise KeyProblem(("figures", name, "settings", key), f"unknown key.{did_you_mean(key, known)}")
-            if missing := [key for key in known if key not in figure.settings]:
-                raise KeyProblem(("figures", name, "settings"), f"{', '.join(missing)}: needed and not given")
-        return self
+    figures: dict[Name, AnyFigure]

@@ -193,7 +193,9 @@ def _dangling_names(documents: Mapping[str, Section | None]) -> list[str]:
         for key, table in _mapping(figure, "tables").items():
             point("figures", ("figures", name, "tables", key), str(table).split("/")[0], tasks, "task")
     for name, claim in entries["claims"].items():
-        point("claims", ("claims", name, "task"), _value(claim, "task"), tasks, "task")
+        found = _value(claim, "task")
+        for task in found if isinstance(found, list) else [found]:
+            point("claims", ("claims", name, "task"), task, tasks, "task")
     return problems
 
 

@@ -26,6 +26,9 @@ def write(folder: str | Path) -> list[Path]:
             for part in ("Model", "Sweep"):
                 grid = schema["$defs"][part]["properties"]
                 grid.update({key: _or_one(value) for key, value in grid.items()})
+        if name == "claims":
+            claim = schema["$defs"]["Claim"]["properties"]
+            claim["task"] = _or_one(claim["task"])
         if name == "config":
             # Another scale overrides some keys of config/config.yaml.
             schema.pop("required")

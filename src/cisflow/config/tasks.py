@@ -156,6 +156,11 @@ class Filters(Strict):
     layer: Name = Field("first", description="Layer whose units are read; 'first' is the first activation.")
     split: Literal["train", "valid", "test"] = Field("test", description="Sequences that are searched.")
     threshold: float = Field(0.5, gt=0, lt=1, description="Sites are above this fraction of a filter's maximum.")
+    thresholds: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+        min_length=1,
+        description="Thresholds that motifs/thresholds.tsv compares, for the same trained runs.",
+    )
     window: PositiveInt = Field(20, description="Bases taken around a site.")
     clip_information: NonNegativeFloat = Field(
         0.5, description="Bits; the matrix is cut where it has less at its ends."

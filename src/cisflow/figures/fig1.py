@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
+from cisflow.figures.curves import curves
 from cisflow.figures.panels import by_activation, in_order, logo_grid, null_marks
 from cisflow.figures.read import filter_motifs, label_table, match_table, metric_table
 from cisflow.figures.style import GREY, TWO_COLUMNS, colour, label, missing, new_figure, panel, strip, style
-from cisflow.models.activations import FUNCTIONS
 
 MODELS = ("cnn-2", "cnn-50", "cnn-deep")
 COLUMNS = ("panel", "model", "activation", "trial", "quantity", "x", "value")
@@ -53,23 +51,10 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
 
 
 def _curves(axes: Axes, activations: list[str]) -> pl.DataFrame:
-    x = torch.linspace(-5, 5, 501)
-    parts = []
-    for activation in activations:
-        y = FUNCTIONS[activation](x).numpy()
-        axes.plot(x.numpy(), np.where(np.abs(y) <= 5, y, np.nan), color=colour(activation), label=label(activation))
-        about = {"panel": "a", "activation": activation, "quantity": "f(x)"}
-        parts.append(pl.DataFrame({"x": x.numpy(), "value": y}).cast(pl.Float64).with_columns(**_literals(about)))
-    axes.axhline(0, color=GREY, linewidth=0.4, zorder=0)
-    axes.axvline(0, color=GREY, linewidth=0.4, zorder=0)
-    axes.set(xlim=(-5, 5), ylim=(-5, 5), xlabel="pre-activation $x$", ylabel="activation $f(x)$")
+    points = curves(axes, activations, (-5, 5), (-5, 5))
     axes.legend(loc="lower right", handlelength=1.2, labelspacing=0.15, borderaxespad=0.1)
     panel(axes, "a", x=-12, y=1)
-    return pl.concat(parts)
-
-
-def _literals(values: Mapping[str, str]) -> dict[str, pl.Expr]:
-    return {name: pl.lit(value) for name, value in values.items()}
+    return points.with_columns(pl.lit("a").alias("panel"), pl.lit("f(x)").alias("quantity"))
 
 
 def _logos(figure: Figure, place: SubplotSpec, tables: Mapping[str, str], settings: Mapping[str, Any]) -> pl.DataFrame:

@@ -45,6 +45,12 @@ LABELS = {
     "shift_scale_sigmoid": "modified sigmoid",
     "shift_scale_tanh": "modified tanh",
     "exp_relu": "modified exp",
+    "shift_relu": "shifted ReLU",
+    "shift_sigmoid": "shifted sigmoid",
+    "shift_tanh": "shifted tanh",
+    "scale_relu": "scaled ReLU",
+    "scale_sigmoid": "scaled sigmoid",
+    "scale_tanh": "scaled tanh",
     "log_relu": "log-ReLU",
 }
 METHOD_LABELS = {
@@ -108,6 +114,11 @@ def colour(activation: str) -> str:
     if activation in _FAMILIES:
         return _FAMILIES[activation]
     return next((value for name, value in _FAMILIES.items() if activation.endswith(name)), GREY)
+
+
+def dashes(activation: str) -> str | tuple[int, tuple[float, ...]]:
+    """Return the line style of an activation: a modification has the colour of its original, and dashes."""
+    return "solid" if activation in _FAMILIES and activation != "exp_relu" else (0, (4, 1.2))
 
 
 def label(activation: str) -> str:

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from pathlib import Path
 
-from cisflow.claims.check import COLUMNS, check_claim, read_tables
+from cisflow.claims.check import COLUMNS, check_claim, read_table
 from cisflow.claims.page import write_page
 from cisflow.io import atomic, write_tsv
 from cisflow.script import json_value, parser, run
@@ -18,11 +18,12 @@ def main() -> None:
     flags.add_argument("--out", required=True, help="TSV file to write")
     flags.add_argument("--page", required=True, help="Markdown file to write")
     args = flags.parse_args()
-    tasks = {claim["task"]: args.results / "tasks" / claim["task"] for claim in args.claims.values()}
-    tables = {task: read_tables(folder) for task, folder in tasks.items()}
-    rows = [row for name, claim in args.claims.items() for row in check_claim(name, claim, tables[claim["task"]])]
+    rows = [
+        row for name, claim in args.claims.items() for row in check_claim(name, claim, read_table(args.results, claim))
+    ]
     write_tsv(args.out, COLUMNS, rows)
-    runs = [run for folder in tasks.values() for run in folder.glob("runs/*") if (run / "provenance.json").exists()]
+    tasks = sorted({task for claim in args.claims.values() for task in claim["task"]})
+    runs = [path.parent for task in tasks for path in (args.results / "tasks" / task).glob("runs/*/provenance.json")]
     with atomic(args.page) as partial:
         partial.write_text(write_page(args.claims, rows, runs, str(args.results), args.command))
     counts = Counter(row["verdict"] for row in rows)

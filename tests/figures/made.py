@@ -1,0 +1,56 @@
+"""Tables of every task of the configuration, with made-up numbers, as the workflow would write them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from cisflow.attribution.presets import METHODS
+from cisflow.config.project import Project
+from cisflow.io import write_tsv
+from cisflow.pwm import Motif, write_meme
+from cisflow.tables import ATTRIBUTION_SCORES, LABELS, MATCHES, METRICS, THRESHOLDS
+
+
+def write_tables(project: Project, folder: Path, trials: int = 3) -> None:
+    """Write tables below `folder/<task>`; every number is another."""
+    rng = np.random.default_rng(0)
+    for name, task in project.tasks.items():
+        rows = {"metrics": [], "matches": [], "thresholds": [], "scores": []}
+        for run, spec in task.runs().items():
+            about = {"task": name, "run": run, "model": spec["name"], "activation": spec["activation"]}
+            for trial in range(trials):
+                for kind, new in _rows(rng, about | {"trial": trial}).items():
+                    rows[kind] += new
+        write_tsv(folder / name / "metrics.tsv", METRICS, rows["metrics"])
+        write_tsv(folder / name / "motifs/matches.tsv", MATCHES, rows["matches"])
+        write_tsv(folder / name / "motifs/thresholds.tsv", THRESHOLDS, rows["thresholds"])
+        write_tsv(folder / name / "attribution/scores.tsv", ATTRIBUTION_SCORES, rows["scores"])
+        _write_filters(rng, folder / name / "motifs", name, list(task.runs().items()))
+
+
+def _rows(rng, about):
+    found = {"filters": 32, "with_matrix": 32, "factors_found": 1}
+
+    def matches(name):
+        return about | found | {"set": name, "match_fraction": rng.random(), "match_any": rng.random()}
+
+    metric = about | {"set": "test", "target": "mean", "n": 12}
+    return {
+        "metrics": [metric | {"metric": name, "value": rng.random()} for name in ("auroc", "aupr")],
+        "matches": [matches(name) for name in ("filters", "shuffled")],
+        "thresholds": [matches(name) | {"threshold": t / 10} for name in ("filters", "shuffled") for t in range(1, 10)],
+        "scores": [
+            about | {"method": method, "sequences": 50, "auroc": rng.random(), "aupr": rng.random()}
+            for method in METHODS
+        ],
+    }
+
+
+def _write_filters(rng, folder, task, runs):
+    labels = []
+    for run, spec in runs:
+        motifs = [Motif(f"filter{n}", "", rng.dirichlet(np.full(4, 0.3), 12).T, 9) for n in range(10)]
+        write_meme(folder / "meme" / run / "trial-0.meme", motifs)
+        about = {"task": task, "run": run, "model": spec["name"], "activation": spec["activation"], "trial": 0}
+        labels += [about | {"filter": f"filter{n}", "factor": "SRF", "e_value": rng.random()} for n in range(12)]
+    write_tsv(folder / "labels.tsv", LABELS, labels)
