@@ -238,6 +238,12 @@ def test_figures_and_claims_must_point_to_tasks(root, tmp_path):
     assert ".task: there is no task 'task9'" in str(error.value)
 
 
+def test_only_known_tasks_can_be_reproduced(root):
+    config = {"tasks": ["config/tasks.yaml"], "command": "x", "reproduce": ["task1", "task33"]}
+    with pytest.raises(CisflowError, match=r"config: reproduce.1: there is no task 'task33'. Did you mean 'task3'?"):
+        load_project(config, root)
+
+
 def test_an_unknown_task_is_refused_with_a_suggestion(root):
     with pytest.raises(CisflowError, match="there is no task 'task11'. Did you mean 'task1'?"):
         load_project("config/config.yaml", root).task("task11")

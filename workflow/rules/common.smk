@@ -112,5 +112,8 @@ def plots_of(task):
 
 
 def claimed_tables(wildcards):
-    tables = {(task, TABLES[claim.table]) for claim in project.claims.values() for task in claim.task}
-    return [f"{project.settings.results}/tasks/{task}/{table}" for task, table in sorted(tables)]
+    """Return the tables of all claims: of the tasks that are run for them, and of others where they exist."""
+    run = project.settings.reproduce
+    tables = sorted({(task, TABLES[claim.table]) for claim in project.claims.values() for task in claim.task})
+    paths = {f"{project.settings.results}/tasks/{task}/{table}": task for task, table in tables}
+    return [path for path, task in paths.items() if run is None or task in run or os.path.exists(path)]

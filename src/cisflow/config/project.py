@@ -34,6 +34,9 @@ class Settings(Strict):
     sources: str = "config/sources.yaml"
     figures: str = "config/figures.yaml"
     claims: str = "config/claims.yaml"
+    reproduce: list[Name] | None = Field(
+        None, description="Tasks that are run for reproduction.md; the others join where they have been. Default: all."
+    )
     estimates: Estimates = Estimates()
     command: str = Field(description="What makes results at this scale, when the name of a result follows it.")
 
@@ -139,7 +142,7 @@ def load_project(
         name: attempt(validate, models[name], document) for name, document in documents.items() if document is not None
     }
     parts = {name: getattr(value, name) for name, value in checked.items() if value is not None}
-    problems += _dangling_names(documents)
+    problems += _dangling_names(documents, settings.reproduce)
     if problems:
         raise CisflowError("the configuration has problems:\n" + "\n".join(problems))
     return Project(root, settings, **parts, documents=documents)
@@ -172,8 +175,8 @@ def _load_tasks(root: Path, files: list[str]) -> Section:
     return merged
 
 
-def _dangling_names(documents: Mapping[str, Section | None]) -> list[str]:
-    """Return a problem for each name that points to nothing: a task's sources, a figure's or claim's task.
+def _dangling_names(documents: Mapping[str, Section | None], reproduced: list[Name] | None) -> list[str]:
+    """Return a problem for each name that points to nothing: a task's sources, a figure's or claim's task, one to run.
 
     It reads the documents as they stand, so that these problems are reported together with those of the models.
     """
@@ -192,6 +195,9 @@ def _dangling_names(documents: Mapping[str, Section | None]) -> list[str]:
     for name, figure in entries["figures"].items():
         for key, table in _mapping(figure, "tables").items():
             point("figures", ("figures", name, "tables", key), str(table).split("/")[0], tasks, "task")
+    for number, task in enumerate(reproduced or ()):
+        if documents["tasks"] is not None and task not in tasks:
+            problems.append(f"config: reproduce.{number}: there is no task '{task}'.{did_you_mean(task, tasks)}")
     for name, claim in entries["claims"].items():
         found = _value(claim, "task")
         for task in found if isinstance(found, list) else [found]:
