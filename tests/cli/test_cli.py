@@ -18,10 +18,13 @@ from tests.evaluation.test_evaluate import checkpoint_folder
 from typer.testing import CliRunner
 
 from cisflow import cli
-from cisflow.cli.explain import Size, _size, explain_task
+from cisflow.cli.costs import Size, size_of
+from cisflow.cli.explain import explain_task
+from cisflow.cli.plan import Plan
+from cisflow.cli.plan import plan as plan_of
 from cisflow.cli.predict import predict_fasta
 from cisflow.config.datasets import Hdf5
-from cisflow.config.project import load_project
+from cisflow.config.project import BASE, load_project
 from cisflow.datasets.fasta import read_fasta
 from cisflow.errors import CisflowError
 from cisflow.models.cost import cost
@@ -75,10 +78,10 @@ def test_explain_tells_values_origins_runs_and_costs():
 def test_explain_takes_sizes_from_a_data_set_that_is_made(dataset, tmp_path):
     assert "not known before the data is here" in run("explain", "task2")
     project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)
-    assert _size(project, "task2", project.task("task2")) is None
+    assert size_of(project, "task2", project.task("task2")) is None
     (tmp_path / "results/tasks/task2").mkdir(parents=True)
     dataset.rename(tmp_path / "results/tasks/task2/dataset.h5")
-    size = _size(project, "task2", project.task("task2"))
+    size = size_of(project, "task2", project.task("task2"))
     assert (size.train, size.rows, size.length, size.targets) == (400, 600, 60, 1)
 
 
@@ -90,7 +93,7 @@ def test_explain_takes_sizes_from_files_of_each_split(tmp_path):
     for split, rows in (("train", 7), ("valid", 2), ("test", 3)):
         with h5py.File(tmp_path / f"mine_{split}.h5", "w") as h5:
             h5["x"], h5[f"{split}/y"] = np.zeros((rows, 4, 30)), np.zeros((rows, 5))
-    size = _size(project, "mine", task)
+    size = size_of(project, "mine", task)
     assert (size.train, size.rows, size.length, size.targets) == (7, 7 + 2 * 2 + 3, 30, 2)
 
 
@@ -129,10 +132,39 @@ def test_costs_are_the_published_ones(name, length, millions):
 
 
 def test_figures_tell_their_state(monkeypatch, tmp_path):
-    after = r" +task1 \(and task2, if it has been run\)"
-    assert re.search(r"fig1 .*(can be drawn where there is a GPU|drawn)" + after, run("figures"))
+    monkeypatch.setenv("COLUMNS", "160")
+    cost = r" +\d+ +\d+\.\d +\d+\.\d +\d+\.\d +"
+    after = cost + r"task1 \(and task2, if run\)"
+    paper = run("figures")
+    assert re.search(r"fig1 .*(can be drawn on a GPU|drawn)" + after, paper)
+    assert re.search(r"s8 +needs data +\d+ +\? +\? +\? +task2, task2_modified", paper)
+    assert re.search(r"deepsea_train_bundle\S+ \(several GB\) from https://", paper)
     demo = run("figures", "--config", "config/demo/config.yaml")
     assert re.search(r"fig1 .*(can be drawn here|drawn)" + after, demo)
+
+
+def test_a_plan_counts_the_jobs_that_are_still_to_run():
+    dot = """digraph snakemake_dag {
+    graph[bgcolor=white, margin=0];
+        0[label = "draw_figure\\nfigure: fig1", color = "0.1 0.6 0.85", style="rounded"];
+        1[label = "train\\nrun: cnn-2_relu", color = "0.2 0.6 0.85", style="rounded"];
+        2[label = "make_dataset\\ntask: task1", color = "0.3 0.6 0.85", style="rounded,dashed"];
+        3[label = "draw_figure\\nfigure: s7", color = "0.1 0.6 0.85", style="rounded"];
+        1 -> 0
+        2 -> 1
+        2 -> 0
+}
+"""
+    plan = Plan(dot)
+    assert plan.of("draw_figure", figure="fig1") == {"0", "1", "2"}
+    assert plan.of("draw_figure", figure="s7") == {"3"}
+    assert plan.wildcard("1", "task") == "task1"
+    assert [plan.jobs[n].done for n in "0123"] == [False, False, True, False]
+
+
+def test_what_cannot_be_planned_is_said_in_snakemakes_words(root):
+    with pytest.raises(CisflowError, match=r"Snakemake cannot plan results/figures/fig99.pdf:(.|\n)*fig99"):
+        plan_of(BASE, ["results/figures/fig99.pdf"], root)
 
 
 def test_a_figure_that_needs_data_says_which_how_large_and_where(monkeypatch):
@@ -148,7 +180,7 @@ def test_a_figure_that_needs_data_says_which_how_large_and_where(monkeypatch):
         + project.sources["exponential-activations"].files["ZBED2_400_h3k27ac.h5"].url
     ]
     assert list(missing_data(project, project.task("task2"))) == [
-        "deepsea_train_bundle.v0.9.tar.gz (size not known) from "
+        "deepsea_train_bundle.v0.9.tar.gz (several GB) from "
         + project.sources["deepsea"].files["deepsea_train_bundle.v0.9.tar.gz"].url
     ]
     assert list(missing_data(project, project.task("task1"))) == []
@@ -300,7 +332,7 @@ def test_explain_counts_sequences_that_are_text(tmp_path):
             h5[f"X_{split}"], h5[f"Y_{split}"] = [b"ACGT" * 8] * rows, np.zeros((rows, 2))
     project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)
     task = project.task("task5").model_copy(update={"dataset": Hdf5(kind="hdf5", file="mine.h5")})
-    assert _size(project, "mine", task) == Size(5, 10, 32, 2)
+    assert size_of(project, "mine", task) == Size(5, 10, 32, 2)
 
 
 def test_predict_takes_each_checkpoint_once(fasta, tmp_path):

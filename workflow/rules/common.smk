@@ -72,7 +72,7 @@ def growing(amount):
 def declaration(wildcards):
     source = project.sources[wildcards.source]
     file = source.files[wildcards.file]
-    known = file.model_dump(exclude_none=True)
+    known = file.model_dump(exclude={"about"}, exclude_none=True)
     return as_json(known | ({"manual": source.manual} if source.manual else {}))
 
 

@@ -92,11 +92,11 @@ def explain(
 
 @app.command()
 def figures(config: Config = CONFIG) -> None:
-    """List the figures: drawn, can be drawn here, or needing data, and what each is made from."""
+    """List the figures: their state, what they cost in jobs, hours and disk, and what each is made from."""
     from cisflow.cli.figures import list_figures
     from cisflow.config.project import load_project
 
-    list_figures(load_project(config), out)
+    list_figures(load_project(config), out, config)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`cisflow figures`: what can be drawn, and what each figure needs."""
+"""`cisflow figures`: what can be drawn, what each figure needs, and what it costs."""
 
 import os
 from collections.abc import Iterator
@@ -7,32 +7,85 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from cisflow.cli.costs import Size, disk_of, run_work, size_of
+from cisflow.cli.plan import Plan, plan
 from cisflow.config.figures import Figure
-from cisflow.config.project import Project
+from cisflow.config.project import BASE, Project
 from cisflow.config.tasks import Task
 
+UNKNOWN = "?"
 
-def list_figures(project: Project, out: Console) -> None:
-    """Print a row for each figure: its state, its tasks, and the command that draws it."""
-    table = Table("figure", "title", "state", "made from", box=None, pad_edge=False)
+
+def list_figures(project: Project, out: Console, config: str | Path = BASE) -> None:
+    """Print a row for each figure: its state, its cost from here on, what it is made from; then what has to be fetched.
+
+    Parameters
+    ----------
+    project
+        The configuration.
+    out
+        Where to print.
+    config
+        The file that the configuration was loaded from, for Snakemake.
+    """
+    paths = {name: f"{project.settings.results}/figures/{name}.pdf" for name in project.figures}
+    jobs = plan(config, list(paths.values()), project.root)
+    sizes = {name: size_of(project, name, project.task(name)) for name in _all_tasks(project)}
+    table = Table("figure", "state", "jobs", "GPU h", "core h", "disk, GB", "made from", box=None, pad_edge=False)
+    for column in table.columns[:2]:
+        column.no_wrap = True
+    for column in table.columns[2:6]:
+        column.justify = "right"
     for name, figure in project.figures.items():
-        tasks = _tasks(figure.tables)
-        optional = [task for task in _tasks(figure.optional) if task not in tasks]
-        made_from = ", ".join(tasks) + (f" (and {', '.join(optional)}, if it has been run)" if optional else "")
-        table.add_row(name, figure.title, state(project, name, figure), made_from)
+        optional = [task for task in _tasks(figure.optional) if task not in _tasks(figure.tables)]
+        made_from = ", ".join(_tasks(figure.tables)) + (f" (and {', '.join(optional)}, if run)" if optional else "")
+        table.add_row(name, state(project, name, figure), *_cost(project, name, figure, jobs, sizes), made_from)
     out.print(table)
-    out.print(f"\n{project.settings.command} {project.settings.results}/figures/<figure>.pdf", soft_wrap=True)
+    for line in _notes(project):
+        out.print(line, soft_wrap=True)
 
 
 def state(project: Project, name: str, figure: Figure) -> str:
-    """Return 'drawn', 'can be drawn here' or on a GPU, or what has to be fetched first and where it is."""
+    """Return 'drawn', 'can be drawn here' or on a GPU, or that data has to be fetched first."""
     if Path(project.root, project.settings.results, "figures", f"{name}.pdf").exists():
         return "drawn"
-    needed = [text for task in _tasks(figure.tables) for text in missing_data(project, project.task(task))]
+    tasks = [project.task(task) for task in _tasks(figure.tables)]
+    if any(True for task in tasks for _ in missing_data(project, task)):
+        return "needs data"
+    gpu = any(task.training.device == "gpu" for task in tasks)
+    return "can be drawn on a GPU" if gpu else "can be drawn here"
+
+
+def _cost(
+    project: Project, name: str, figure: Figure, jobs: Plan, sizes: dict[str, Size | None]
+) -> tuple[str, str, str, str]:
+    """Return jobs to run, hours of one GPU, hours of one core, and gigabytes."""
+    own = [number for number in jobs.of("draw_figure", figure=name) if not jobs.jobs[number].done]
+    trainings = [(jobs.wildcard(n, "task"), jobs.jobs[n].wildcards["run"]) for n in own if jobs.jobs[n].rule == "train"]
+    if any(sizes[task] is None for task in _tasks(figure.tables)):
+        return str(len(own)), UNKNOWN, UNKNOWN, UNKNOWN
+    work = sum(run_work(project.task(task), run, sizes[task]) for task, run in trainings)
+    disk = sum(disk_of(project.task(task), sizes[task]) for task in _tasks(figure.tables))
+    rates = project.settings.estimates
+    return str(len(own)), _hours(work, rates.gpu), _hours(work, rates.cpu), f"{disk / 1e9:.1f}"
+
+
+def _hours(work: float, rate: float | None) -> str:
+    return UNKNOWN if rate is None else f"{work / rate / 3600:,.1f}"
+
+
+def _notes(project: Project) -> Iterator[str]:
+    yield ""
+    needed = {text: None for name in _all_tasks(project) for text in missing_data(project, project.task(name))}
     if needed:
-        return f"needs data: {'; '.join(dict.fromkeys(needed))}"
-    gpu = any(project.task(task).training.device == "gpu" for task in _tasks(figure.tables))
-    return "can be drawn where there is a GPU" if gpu else "can be drawn here"
+        yield "needs data:"
+        yield from (f"  {text}" for text in needed)
+        yield ""
+    yield (
+        "jobs: those still to run. Hours: of their trainings, if all epochs run, on one GPU or one core, by the "
+        "configuration's estimates; attributions come on top. ?: known when the data is here."
+    )
+    yield f"\n{project.settings.command} {project.settings.results}/figures/<figure>.pdf"
 
 
 def missing_data(project: Project, task: Task) -> Iterator[str]:
@@ -43,7 +96,7 @@ def missing_data(project: Project, task: Task) -> Iterator[str]:
         source = project.sources[path.parent.name]
         file = source.files[path.name]
         if not any(next(Path(mirror).rglob(path.name), None) for mirror in mirrors):
-            size = f"{file.size / 1e6:,.1f} MB" if file.size else "size not known"
+            size = f"{file.size / 1e6:,.1f} MB" if file.size else file.about or "size not known"
             yield f"{path.name} ({size}) from {file.url or source.homepage}"
 
 
@@ -58,3 +111,7 @@ def _to_fetch(project: Project, path: Path) -> Path | None:
 
 def _tasks(tables: dict[str, str]) -> list[str]:
     return list(dict.fromkeys(path.split("/")[0] for path in tables.values()))
+
+
+def _all_tasks(project: Project) -> list[str]:
+    return list(dict.fromkeys(task for figure in project.figures.values() for task in _tasks(figure.tables)))

@@ -19,6 +19,7 @@ class File(Strict):
     sha256: Sha256 | None = None
     md5: Md5 | None = None
     size: PositiveInt | None = Field(None, description="Bytes.")
+    about: str | None = Field(None, description="Size in words, where no exact one is known, as 'about 10 GB'.")
 
     @model_validator(mode="after")
     def _of_an_archive(self):
