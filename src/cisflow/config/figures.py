@@ -121,6 +121,7 @@ class Figure(Strict):
     """A figure. Tables are paths below results/tasks, as 'task1/motifs/matches.tsv'."""
 
     title: str
+    caption: str = Field(description="What each panel shows; it stands below the figure in the report.")
     paper: str
     kind: str
     tables: dict[Name, str] = Field({}, description="Tables that are needed, by the name that the drawing uses.")
