@@ -13,14 +13,18 @@ from cisflow.trials import OF_MATCHES, SHUFFLED, kind_of
 ABOUT = ("task", "run", "model", "activation", "trial")
 
 METRICS = (*ABOUT, "set", "target", "metric", "value", "n")
-# The metrics of the labels' kind, as valid_auroc, follow these.
+# The metrics of the labels' kind, as valid_auroc, follow these, and the gradients if they were measured.
 HISTORY = (*ABOUT, "epoch", "lr", "train_loss", "valid_loss")
+GRADIENTS = ("gradient_mean", "gradient_sd")
 FILTERS = (*ABOUT, "filter", "status", "sites", "max_activation", "start", "end", "bits", "consensus")
 HITS = ("query", "target", "target_name", "p_value", "e_value", "q_value", "offset", "overlap", "orientation", "engine")
 TOMTOM = (*ABOUT, "set", *HITS)
 MATCHES = (*ABOUT, "set", "filters", "with_matrix", "match_fraction", "match_any", "factors_found")
 THRESHOLDS = (*MATCHES, "threshold")
 LABELS = (*ABOUT, "filter", "factor", "target", "target_name", "e_value", "q_value")
+# Three parts below each other: statistics (variable, name, value), histograms (variable, start, end, value: the count),
+# and values before the first activation with what it made of them (before, after). `weights`: untrained or trained.
+ACTIVATIONS = (*ABOUT, "weights", "part", "variable", "name", "start", "end", "value", "before", "after")
 ATTRIBUTION_SCORES = (*ABOUT, "method", "sequences", "auroc", "aupr")
 ATTRIBUTION_QUALITY = (*ABOUT, "method", "quantity", "value", "n")
 # A row a base: of a sequence, the one that is there with its score; of the ground truth, all four with their heights.

@@ -75,6 +75,11 @@ def test_explain_tells_values_origins_runs_and_costs():
     assert "snakemake --profile profiles/demo results/demo/tasks/task1/report.html" in demo
 
 
+def test_explain_counts_the_gradients_that_are_measured():
+    """Five passes instead of three: 5 * 21,000 sequences * 3 trials * 2 runs * 100 epochs * 4,590,592 / 4e10 / s."""
+    assert "one CPU core: at most 2.0 hours" in run("explain", "gradients")
+
+
 def test_explain_takes_sizes_from_a_data_set_that_is_made(dataset, tmp_path):
     assert "not known before the data is here" in run("explain", "task2")
     project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)

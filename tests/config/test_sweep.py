@@ -72,6 +72,12 @@ def test_a_key_of_a_section_that_is_off_switches_it_on(mine):
     assert task.training_settings("cnn-2_relu_patience-2")["early_stop"] == {"patience": 2, "min_delta": 0.0}
 
 
+def test_gradients_are_in_the_settings_of_a_training_that_measures_them_and_of_no_other(mine):
+    assert "gradients" not in mine("{}").training_settings("cnn-2_relu")
+    measured = mine("{training.batch_size: [50, 100]}", "training: {gradients: first}")
+    assert measured.training_settings("cnn-2_relu_batch_size-50")["gradients"] == "first"
+
+
 def test_variants_that_are_not_chosen_are_not_in_the_settings_of_a_run(mine):
     settings = mine("{model.first_norm: [true, false]}").runs()
     assert settings["cnn-2_relu_first_norm-true"] == PLAIN
@@ -100,6 +106,7 @@ def test_everything_that_a_model_is_and_how_it_learns_can_be_swept():
         ("{model.first_sd: [1, 1.0]}", "sweep.model.first_sd: a value stands in the list twice: 1.0, 1.0"),
         ("{training.device: [cpu, gpu]}", "sweep: training.device: all runs of a task share it; write a task for each"),
         ("{training.data: [memory]}", "sweep: training.data: all runs of a task share it"),
+        ("{training.gradients: [first, null]}", "sweep: training.gradients: all runs of a task share it"),
         ("{dataset.seed: [1, 2], trials: [3]}", "sweep: dataset.seed, trials: all runs of a task share it"),
         ("{model.width: [1, 2]}", "sweep.model.width: it is a list under 'model' too; give its values in one place"),
         ("{training.monitor: [auroc, pearson]}",

@@ -7,12 +7,21 @@ import numpy as np
 import pytest
 import torch
 
+from cisflow.datasets.store import write_dataset
 from cisflow.errors import CisflowError
 from cisflow.models import convnet
 from cisflow.models.zoo import Conv, Dense
 from cisflow.training import engine
-from cisflow.training.checkpoint import load_model, read_description
+from cisflow.training.checkpoint import (
+    build,
+    load_model,
+    read_description,
+    read_tensors,
+    replicate_state,
+    untrained_model,
+)
 from cisflow.training.data import load
+from cisflow.training.losses import binary_cross_entropy
 
 SETTINGS = {
     "loss": "binary_cross_entropy",
@@ -252,8 +261,6 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error(monkeypatch):
 
 def test_masked_labels_do_not_count(dataset, tmp_path):
     """Training on a data set whose masked labels are wrong equals training on one where they are right."""
-    from cisflow.datasets.store import write_dataset
-
     info, _ = load(dataset, ["train"], "cpu", True)
     for name, wrong in (("right", False), ("wrong", True)):
         splits = masked_splits(dataset, wrong)
@@ -278,8 +285,6 @@ def masked_splits(dataset, wrong):
 
 
 def test_numbers_are_fitted_by_mean_squared_error(dataset, tmp_path):
-    from cisflow.datasets.store import write_dataset
-
     splits = masked_splits(dataset, False)
     for split in splits.values():
         split.mask = None
@@ -289,3 +294,123 @@ def test_numbers_are_fitted_by_mean_squared_error(dataset, tmp_path):
     train(tmp_path / "real.h5", tmp_path, precision="32-true", settings=settings)
     assert history(tmp_path)[-1]["valid_pearson"] > 0.7
     assert json.loads((tmp_path / "trial-0" / "model.json").read_text())["kind"] == "real"
+
+
+def first_gradient_by_autograd(folder, dataset, trial="trial-0"):
+    """The gradient of mean loss and penalty on the whole training set in one batch, in double precision."""
+    model = build(read_description(folder / trial)).double().eval()
+    weights, _ = read_tensors(folder / trial / "last.safetensors")
+    model.load_state_dict({name: tensor[None] for name, tensor in weights.items()})
+    _, (rows,) = load(dataset, ["train"], "cpu", True)
+    (batch,) = rows.batches(torch.arange(rows.count), rows.count)
+    outputs = model(batch.inputs()["x"].double())
+    data = binary_cross_entropy(outputs[None], batch.y.double()[None], None if batch.mask is None else batch.mask[None])
+    penalty = sum(l2 * kernel.square().sum() for l2, kernels in model.penalties().items() for kernel in kernels)
+    return torch.autograd.grad(data.sum() + penalty, model.layers.conv1.weight)[0]
+
+
+@pytest.mark.parametrize("batch_size", [400, 57])
+@pytest.mark.parametrize("penalty", [{}, {"first_l2": 0.25}, {"first_l2": 0.0}])
+def test_the_gradient_in_the_history_is_that_of_the_whole_set_in_one_batch(dataset, tmp_path, batch_size, penalty):
+    """Whatever the batches, for each of two trials, with dropout switched off."""
+    spec = SPEC | {"name": "small-dropout"} | penalty
+    settings = {"gradients": "first", "batch_size": batch_size}
+    train(dataset, tmp_path, [("trial-0", 1), ("trial-1", 2)], spec, settings=settings)
+    for trial in ("trial-0", "trial-1"):
+        expected, found = first_gradient_by_autograd(tmp_path, dataset, trial), history(tmp_path, trial)[-1]
+        assert found["gradient_mean"] == pytest.approx(expected.mean().item(), rel=1e-9)
+        assert found["gradient_sd"] == pytest.approx(expected.std(correction=0).item(), rel=1e-9)
+
+
+def test_labels_that_were_not_measured_have_no_part_in_the_gradient(dataset, tmp_path):
+    """Batches have different numbers of measured labels, and the mean is over all labels, not over batches."""
+    splits = masked_splits(dataset, False)
+    splits["train"].mask[:100] = False
+    write_dataset(tmp_path / "masked.h5", splits, ["has-motif"], "binary")
+    train(tmp_path / "masked.h5", tmp_path, settings={"gradients": "first", "batch_size": 64})
+    expected = first_gradient_by_autograd(tmp_path, tmp_path / "masked.h5")
+    assert history(tmp_path)[-1]["gradient_mean"] == pytest.approx(expected.mean().item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_measuring_gradients_does_not_change_the_training(dataset, tmp_path, precision):
+    seeds, spec = [("trial-0", 1), ("trial-1", 2)], SPEC | {"name": "small-dropout"}
+    for name, settings in (("without", {}), ("with", {"gradients": "first"})):
+        train(dataset, tmp_path / name, seeds, spec, precision, settings=settings)
+    for trial, _ in seeds:
+        for weights in ("last", "best"):
+            assert tensors(tmp_path / "with", trial, weights) == tensors(tmp_path / "without", trial, weights)
+        rows = history(tmp_path / "with", trial)
+        assert all(row.pop("gradient_sd") > abs(row.pop("gradient_mean")) > 0 for row in rows)
+        assert rows == history(tmp_path / "without", trial), "no other column differs, and there are no more without"
+
+
+@pytest.mark.parametrize("steps", [1, 13, 20])
+def test_an_interrupted_training_measures_the_same_gradients(dataset, tmp_path, steps):
+    settings = {"settings": {"gradients": "first"}, "spec": SPEC | {"name": "small-dropout"}, "precision": "32-true"}
+    seeds, countdown = [("trial-0", 1), ("trial-1", 2)], iter(range(steps))
+    train(dataset, tmp_path / "whole", seeds, **settings)
+    stop = engine.Resume(tmp_path / "state", "key", stop=lambda: next(countdown, None) is None)
+    with pytest.raises(engine.Interrupted):
+        train(dataset, tmp_path / "resumed", seeds, resume=stop, **settings)
+    train(dataset, tmp_path / "resumed", seeds, resume=engine.Resume(tmp_path / "state", "key"), **settings)
+    for trial, _ in seeds:
+        assert history(tmp_path / "whole", trial) == history(tmp_path / "resumed", trial)
+        assert tensors(tmp_path / "whole", trial) == tensors(tmp_path / "resumed", trial)
+
+
+def test_trials_that_go_on_alone_have_their_own_gradients(dataset, tmp_path):
+    """When one of the trials ends, the others leave its module and are measured as if they had trained alone."""
+    seeds = [(f"trial-{seed}", seed) for seed in range(4)]
+    options = {
+        "settings": {"epochs": 12, "early_stop": {"patience": 2, "min_delta": 0.0}, "gradients": "first"},
+        "spec": SPEC | {"l2": 0.0},
+    }
+    train(dataset, tmp_path / "together", seeds, **options)
+    lengths = {trial: len(history(tmp_path / "together", trial)) for trial, _ in seeds}
+    trial, seed = max(seeds, key=lambda one: lengths[one[0]])
+    assert lengths[trial] > min(lengths.values())
+    train(dataset, tmp_path / "alone", [(trial, seed)], **options)
+    together, alone = history(tmp_path / "together", trial), history(tmp_path / "alone", trial)
+    for column in ("gradient_mean", "gradient_sd"):
+        # Rounding errors of 1e-16 grow with the epochs.
+        assert [row[column] for row in together] == pytest.approx([row[column] for row in alone], rel=1e-5)
+
+
+def test_a_gradient_that_is_no_number_is_an_empty_field(dataset, tmp_path):
+    spec, settings = (
+        SPEC | {"first_norm": False, "first_sd": 9.0, "l2": 0.0},
+        {"diverged": "keep", "gradients": "first"},
+    )
+    train(dataset, tmp_path, [("diverged", 4)], spec, "32-true", settings=settings)
+    header, values = ((tmp_path / "diverged" / "history.tsv").read_text().splitlines())[:2]
+    row = dict(zip(header.split("\t"), values.split("\t"), strict=True))
+    assert (row["epoch"], row["gradient_mean"], row["gradient_sd"]) == ("1", "", "")
+
+
+def test_a_checkpoint_knows_the_network_that_its_training_began_with(dataset, tmp_path):
+    """Weights and statistics, bit by bit, of each of two trials that train together and in another precision."""
+    settings, seeds = SETTINGS | {"epochs": 1}, {"trial-0": 1, "trial-1": 2}
+    info, (rows, valid) = load(dataset, ["train", "valid"], "cpu", True)
+    for number, spec in enumerate((SPEC, SPEC | {"first_sd": 0.3}, SPEC | {"initializer": "he_normal"})):
+        folder, fabric = tmp_path / str(number), engine.make_fabric("cpu", "64-true")
+        training = engine.Training(
+            spec, info, rows, valid, settings, seeds, folder, fabric, None, lambda trial, row: None
+        )
+        began = [replicate_state(training.model.module, index) for index in range(2)]
+        training.run()
+        for trial, expected in zip(seeds, began, strict=True):
+            found = replicate_state(untrained_model(folder / trial), 0)
+            assert found.keys() == expected.keys()
+            for name, tensor in found.items():
+                assert torch.equal(tensor.double(), expected[name]), name
+            assert not torch.equal(found["layers.conv1.weight"], load_model(folder / trial).layers.conv1.weight[0])
+
+
+def test_a_checkpoint_that_does_not_know_its_seed_says_so(dataset, tmp_path):
+    train(dataset, tmp_path, settings={"epochs": 1})
+    path = tmp_path / "trial-0" / "model.json"
+    description = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in description.items() if key != "seed"}))
+    with pytest.raises(CisflowError, match=r"model.json: it does not say the seed .* Train again"):
+        untrained_model(tmp_path / "trial-0")

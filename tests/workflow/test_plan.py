@@ -18,7 +18,8 @@ TARGETS = [
     "reproduction.md", "tasks/task1/report.html", "tasks/task3/report.html",
     "tasks/task5/report.html", "tasks/task6/metrics.tsv", "tasks/task2/report.html", "tasks/task4/report.html",
     "tasks/init_sd/report.html", "tasks/exp_scale/report.html", "tasks/task3/attribution/scores.tsv",
-    "tasks/task5/attribution/quality.tsv",
+    "tasks/task5/attribution/quality.tsv", "tasks/gradients/history.tsv",
+    "tasks/task1/motifs/activations/cnn-deep_relu.tsv",
 ]  # fmt: skip
 
 
@@ -65,6 +66,15 @@ def test_filters_are_read_at_another_threshold_without_another_training(clone):
     planned = jobs(output)
     assert (planned["filters_at_threshold"], planned["matches_at_threshold"], planned["train"]) == (9, 9, 3 * 7)
     assert sorted(re.findall(r'"threshold": ([0-9.]+)', output)) == [f"0.{tenth}" for tenth in range(1, 10)]
+
+
+def test_activations_of_one_run_need_that_training_alone(clone):
+    target = "results/tasks/task1/motifs/activations/{}.tsv"
+    planned = jobs(succeed(clone, "--profile", "profiles/local", "-n", target.format("cnn-deep_relu")))
+    assert (planned["activations"], planned["train"]) == (1, 1)
+    done = snakemake(clone, "--profile", "profiles/local", "-n", target.format("cnn-deep_rellu"))
+    assert done.returncode != 0
+    assert "task 'task1' has no run 'cnn-deep_rellu'; it has cnn-deep_relu, cnn-deep_exponential" in done.stdout
 
 
 def test_each_run_of_a_sweep_is_trained_with_its_own_settings(clone):

@@ -13,6 +13,8 @@ from cisflow.models.cost import cost
 
 # A training step computes the forward pass, and the gradients of weights and of activations.
 PASSES = 3
+# To measure gradients takes a forward pass and the gradients of activations, after each epoch.
+MEASURED = 2
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def training_work(task: Task, size: Size) -> float:
 def run_work(task: Task, run: str, size: Size) -> float:
     """Return the multiplications of the trainings of a run, if all epochs run."""
     _, macs = cost_of(task.runs()[run], size)
-    return PASSES * size.train * task.trials * task.training_settings(run)["epochs"] * macs
+    passes = PASSES + MEASURED * (task.training.gradients is not None)
+    return passes * size.train * task.trials * task.training_settings(run)["epochs"] * macs
 
 
 def disk_of(task: Task, size: Size) -> float:

@@ -141,10 +141,13 @@ class Training(Strict):
     loggers: list[Literal["tensorboard", "wandb"]] = Field(
         [], description="Besides history.tsv; wandb is kept offline."
     )
+    gradients: Literal["first"] | None = Field(
+        None, description="'first': history.tsv has mean and s.d. of the gradient of the first kernel after each epoch."
+    )
 
 
-# How the trainings of a task are carried out, not what they learn: one value serves all its runs.
-CARRIED_OUT = ("device", "precision", "data", "replicates", "loggers")
+# How the trainings of a task are carried out and watched, not what they learn: one value serves all its runs.
+CARRIED_OUT = ("device", "precision", "data", "replicates", "loggers", "gradients")
 
 FIXED = [f"training.{key}" for key in CARRIED_OUT]
 Sweep = sweep_of({"model": Model, "training": Training}, without=FIXED)
@@ -166,6 +169,15 @@ class Filters(Strict):
         0.5, description="Bits; the matrix is cut where it has less at its ends."
     )
     clip_pad: NonNegativeInt = Field(3, description="Positions kept beyond the cut.")
+
+
+class Activations(Strict):
+    """What is kept of the first layer's values before and after its activation."""
+
+    split: Literal["train", "valid", "test"] = "test"
+    sequences: PositiveInt = Field(100, description="The first ones of the split.")
+    bins: PositiveInt = Field(60, description="Bins of a histogram, of equal width.")
+    pairs: PositiveInt = Field(1000, description="At most this many values are kept, by rank.")
 
 
 class Tomtom(Strict):
@@ -225,6 +237,7 @@ class Task(Strict):
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     filters: Filters | None = Filters()
+    activations: Activations = Activations()
     tomtom: Tomtom = Tomtom()
     attribution: Attribution = Attribution()
     ground_truth: dict[Name, list[str]] = Field({}, description="Motif ids that are right for each factor, if known.")
@@ -331,7 +344,8 @@ class Task(Strict):
         settings["loss"] = training.loss or ("binary_cross_entropy" if binary else "mean_squared_error")
         settings["monitor"] = training.monitor or ("auroc" if binary else "pearson")
         settings["mode"] = "min" if settings["monitor"] == "loss" else "max"
-        return settings
+        # Left out where nothing is measured: a training that has ended is not made again for it.
+        return settings | ({"gradients": training.gradients} if training.gradients else {})
 
 
 def _fits_the_labels(training: Training, target_kind: str) -> None:

@@ -142,6 +142,28 @@ def load_model(folder: str | Path, weights: str | None = None, device: torch.dev
     return model.eval().to(device)
 
 
+def untrained_model(folder: str | Path, device: torch.device | str = "cpu") -> ConvNet:
+    """Return the network of a checkpoint as it was when its training began, in evaluation mode.
+
+    It is built anew and its weights are drawn from the trial's own seed, as `engine.fit` does; batch normalisation has
+    mean 0 and variance 1 as its running statistics.
+
+    Raises
+    ------
+    CisflowError
+        The folder is no checkpoint, or does not tell the seed.
+    """
+    description = read_description(folder)
+    if "seed" not in description:
+        raise CisflowError(f"{folder}/model.json: it does not say the seed of the initial weights. Train again.")
+    try:
+        model = build(description)
+    except (KeyError, ValueError) as error:
+        raise CisflowError(f"{folder}/model.json: it describes no model that can be built ({error}).") from error
+    model.reset([description["seed"]])
+    return model.eval().to(device)
+
+
 def _check_same_model(path: Path, model: ConvNet, found: Mapping[str, Tensor]) -> None:
     expected = {name: tuple(tensor.shape[1:]) for name, tensor in model.state_dict().items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}

@@ -23,6 +23,7 @@ from cisflow.errors import CisflowError
 from cisflow.models.convnet import ConvNet, split_replicates
 from cisflow.training import checkpoint
 from cisflow.training.data import DataInfo, Rows, order
+from cisflow.training.gradients import first_kernel_gradient, moments
 from cisflow.training.losses import LOSSES
 from cisflow.training.metrics import epoch_metrics
 from cisflow.training.schedule import Schedule
@@ -148,7 +149,8 @@ def fit(
         `loss`, `optimizer` (`name`, `lr`, and the optimiser's own arguments), `batch_size`, `epochs`, `monitor`
         ('loss', 'auroc', 'aupr', 'pearson'), `mode`, `plateau`, `early_stop` (see `Schedule`), `weights`
         ('best' or 'last': which of the two a reader gets by default), and optionally `diverged` ('keep': a trial whose
-        loss is not a number any more ends there, with its weights as they are).
+        loss is not a number any more ends there, with its weights as they are) and `gradients` ('first': the history
+        has mean and s.d. of the first kernel's gradient; the training itself is not changed).
     seeds
         Seed of each trial, by its name.
     folder
@@ -191,7 +193,8 @@ class Training:
             started = time.perf_counter()
             self._train_epoch()
             losses, metrics = self._validate()
-            self._end_epoch(losses, metrics, time.perf_counter() - started)
+            gradients = self._measure_gradients()
+            self._end_epoch(losses, metrics, gradients, time.perf_counter() - started)
             self._retire()
         if self.resume:
             self.resume.path.unlink(missing_ok=True)
@@ -242,7 +245,17 @@ class Training:
         losses = LOSSES[self.settings["loss"]](outputs, y.expand(whole), mask if mask is None else mask.expand(whole))
         return losses, [epoch_metrics(self.info.kind, output, y, mask) for output in outputs]
 
-    def _end_epoch(self, losses: Tensor, metrics: list[dict[str, float]], seconds: float) -> None:
+    def _measure_gradients(self) -> list[dict[str, float]]:
+        """Return what the history has of each trial's gradients; `_validate` left the model in evaluation mode."""
+        if self.settings.get("gradients") is None:
+            return [{} for _ in self.trials]
+        loss = LOSSES[self.settings["loss"]]
+        # As many rows at a time as a step has, so that it needs no more memory than one.
+        return moments(first_kernel_gradient(self.model.module, self.train, loss, self.settings["batch_size"]))
+
+    def _end_epoch(
+        self, losses: Tensor, metrics: list[dict[str, float]], gradients: list[dict[str, float]], seconds: float
+    ) -> None:
         penalty = sum(
             l2 * sum(p.detach().square().flatten(1).sum(1) for p in kernels) for l2, kernels in self.penalties.items()
         )
@@ -251,7 +264,7 @@ class Training:
         for index, trial in enumerate(self.trials):
             row = {"epoch": self.epoch, "lr": trial.schedule.lr, "train_loss": train[index].item()}
             found = {"loss": (losses + penalty)[index].item(), **metrics[index]}
-            row |= {f"valid_{name}": value for name, value in found.items()} | {"seconds": seconds}
+            row |= {f"valid_{name}": value for name, value in found.items()} | {"seconds": seconds} | gradients[index]
             trial.history.append(row)
             self.on_epoch(trial.name, row)
             if trial.schedule.end_epoch(self.epoch, found[self.settings["monitor"]]):
