@@ -45,6 +45,13 @@ def runs_of(wildcards):
     return [f"{project.settings.results}/tasks/{wildcards.task}/runs/{run}" for run in task.runs()]
 
 
+def run_of(wildcards):
+    runs = task_of(wildcards).runs()
+    if wildcards.run not in runs:
+        raise WorkflowError(f"task '{wildcards.task}' has no run '{wildcards.run}'; it has {', '.join(runs)}.")
+    return f"{project.settings.results}/tasks/{wildcards.task}/runs/{wildcards.run}"
+
+
 def maps_of(wildcards):
     task = task_of(wildcards)
     return [f"{project.settings.results}/tasks/{wildcards.task}/attribution/maps/{run}" for run in task.runs()]

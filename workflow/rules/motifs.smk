@@ -116,6 +116,44 @@ rule matches:
         """
 
 
+rule activations:
+    input:
+        dataset="<results>/tasks/{task}/dataset.h5",
+        run=run_of,
+    output:
+        table="<results>/tasks/{task}/motifs/activations/{run}.tsv",
+        provenance="<results>/tasks/{task}/motifs/activations/{run}.provenance.json",
+    log:
+        "<logs>/motifs/{task}/activations/{run}.log",
+    benchmark:
+        "<benchmarks>/motifs/{task}/activations/{run}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
+        gpu=gpus,
+    params:
+        settings=lambda wildcards: as_json(task_of(wildcards).activations.model_dump()),
+        device=lambda wildcards: task_of(wildcards).training.device,
+        code=code("motifs/activations.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/motifs/activations.py \
+            --task {wildcards.task:q} \
+            --dataset {input.dataset:q} \
+            --run {input.run:q} \
+            --settings {params.settings:q} \
+            --device {params.device:q} \
+            --threads {threads} \
+            --out {output.table:q} \
+            --provenance {output.provenance:q}
+        """
+
+
 # The same at another threshold of the filters' sites, for the same trained runs.
 
 
