@@ -7,6 +7,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from cisflow.figures.logos import draw_logo
 from cisflow.figures.style import BLACK, GREY, colour, dots, label
@@ -78,3 +80,22 @@ def null_marks(axes: Axes, table: pl.DataFrame, value: str, activations: Sequenc
             axes.hlines(
                 found.mean(), position - 0.42, position + 0.42, colors=GREY, linestyles=(0, (2, 1.5)), linewidth=0.8
             )
+
+
+def epoch_axes(grid: NDArray, ticks: int) -> None:
+    """Put numbers of epochs, at most this many steps, below the lowest axes of each column that has any.
+
+    Parameters
+    ----------
+    grid
+        Axes that share their horizontal scale; those that only say what is missing are switched off.
+    ticks
+        Steps between the numbers.
+    """
+    for axes in grid.flat:
+        axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
+        axes.tick_params(labelbottom=False)
+    for column in grid.T:
+        for axes in [axes for axes in column if axes.axison][-1:]:
+            axes.tick_params(labelbottom=True)
+            axes.set_xlabel("epoch", labelpad=1.5)

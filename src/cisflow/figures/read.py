@@ -1,11 +1,23 @@
 """Tables as the figures need them."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
+from cisflow.errors import CisflowError
 from cisflow.pwm import Motif, read_meme
-from cisflow.tables import ATTRIBUTION_EXAMPLES, ATTRIBUTION_SCORES, LABELS, MATCHES, METRICS, read_tsv
+from cisflow.tables import (
+    ACTIVATIONS,
+    ATTRIBUTION_EXAMPLES,
+    ATTRIBUTION_SCORES,
+    GRADIENTS,
+    HISTORY,
+    LABELS,
+    MATCHES,
+    METRICS,
+    read_tsv,
+)
 
 
 def match_table(path: str | Path) -> pl.DataFrame:
@@ -46,3 +58,44 @@ def score_table(path: str | Path) -> pl.DataFrame:
 def example_table(path: str | Path) -> pl.DataFrame:
     """Return attributions of example sequences, and their ground truth, a row a base."""
     return read_tsv(path, ATTRIBUTION_EXAMPLES)
+
+
+def history_tables(tables: Mapping[str, str], columns: Sequence[str]) -> pl.DataFrame:
+    """Return these columns of the histories of several tables, one below the other; what is no number is null.
+
+    A run that two tables have is that of the first one: trials of two tasks are not put together.
+    """
+    keys, parts, seen = HISTORY[: HISTORY.index("epoch") + 1], [], []
+    for path in tables.values():
+        table = _numbers(read_tsv(path, (*HISTORY, *columns)), columns).select(*keys, *columns)
+        parts.append(table.filter(~pl.col("run").is_in(seen)))
+        seen += table["run"].unique().to_list()
+    return pl.concat(parts)
+
+
+def gradient_table(path: str | Path) -> pl.DataFrame:
+    """Return a history with the gradients of the first kernel; what is no number is null.
+
+    Raises
+    ------
+    CisflowError
+        They were not measured in these trainings.
+    """
+    table = read_tsv(path, HISTORY)
+    if not set(GRADIENTS) <= set(table.columns):
+        raise CisflowError(
+            f"{path}: gradients were not measured in these trainings. Give their task 'training: {{gradients: first}}'."
+        )
+    return _numbers(table, table.columns[len(HISTORY) - 2 :])
+
+
+def _numbers(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Return a table with these columns as finite numbers or null; one without any number was read as text."""
+    numbers = pl.col(columns).cast(pl.Float64)
+    return table.with_columns(pl.when(numbers.is_finite()).then(numbers).name.keep())
+
+
+def activation_table(path: str | Path) -> pl.DataFrame:
+    """Return values before and after the first activation of a run: statistics, histograms and pairs."""
+    numbers = pl.col("start", "end", "value", "before", "after").cast(pl.Float64)
+    return read_tsv(path, ACTIVATIONS).select(ACTIVATIONS).with_columns(numbers)

@@ -16,7 +16,7 @@ from matplotlib.gridspec import SubplotSpec
 from cisflow.io import atomic
 from cisflow.tables import write_table
 
-ONE_COLUMN, TWO_COLUMNS = 89.0, 183.0  # mm
+ONE_COLUMN, TWO_COLUMNS, PAGE_HEIGHT = 89.0, 183.0, 247.0  # mm
 
 # Okabe & Ito (2008): told apart with every common form of colour blindness. Yellow is too light for lines on white.
 BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -61,6 +61,15 @@ METHOD_LABELS = {
     "truth": "ground truth",
 }
 
+# Columns of a history.
+HISTORY_LABELS = {
+    "train_loss": "training loss",
+    "valid_loss": "validation loss",
+    "valid_auroc": "validation AUROC",
+    "valid_aupr": "validation AUPR",
+    "valid_pearson": "validation correlation",
+}
+
 _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
@@ -100,6 +109,14 @@ def new_figure(width: float, height: float) -> Figure:
     return plt.figure(figsize=(width / 25.4, height / 25.4))
 
 
+def row_height(wanted: float, rows: int, others: float) -> float:
+    """Return the height of each of some rows: as wanted, or less where they would not fit on a page beside the others.
+
+    All in millimetres.
+    """
+    return min(wanted, (PAGE_HEIGHT - others) / max(rows, 1))
+
+
 def strip(figure: Figure, top: float, height: float, left: float = 14.0, right: float = 2.0) -> SubplotSpec:
     """Return a place in a figure: from `top` downwards, between the margins; all in millimetres."""
     width, whole = (size * 25.4 for size in figure.get_size_inches())
@@ -124,6 +141,11 @@ def dashes(activation: str) -> str | tuple[int, tuple[float, ...]]:
 def label(activation: str) -> str:
     """Return the name of an activation in figures."""
     return LABELS.get(activation, activation.replace("_", " "))
+
+
+def history_label(column: str) -> str:
+    """Return the name of a column of a training history in figures."""
+    return HISTORY_LABELS.get(column, column.replace("_", " "))
 
 
 def panel(axes: Axes, letter: str, x: float = -6.0, y: float = 4.0) -> None:
