@@ -460,6 +460,12 @@ def test_a_misspelt_claim_is_a_problem_and_not_a_number_not_yet_run(root, tmp_pa
         (("      metrics: task1/metrics.tsv\n", ""), "figures.fig1.tables: metrics: needed and not given"),
         (("logos_activations: [relu, ", "logos_activations: [rellu, "), "'rellu' is not one of relu, "),
         (("values: [match_fraction]", "values: [match]"), "values: 'match' is not known. Did you mean 'match_any'?"),
+        (("[train_loss, ", "[train_los, "), "settings.columns.0: 'train_los' is not one of train_loss, valid_loss, "),
+        (("history: gradients/history.tsv", "histories: gradients/history.tsv"), "Did you mean 'history'?"),
+        (
+            ("      history: task1/history.tsv\n      modified: task1_modified/history.tsv\n", "      {}\n"),
+            "figures.s3.tables: at least one is needed",
+        ),
         (("tables: [log]", "tables: [logs]"), "settings.panels.2.tables: 'logs' is not known. Did you mean 'log'?"),
         (
             ("log: task1_log/motifs/matches.tsv", "log: task1_log/motifs/meme"),

@@ -55,6 +55,29 @@ class Filters(Strict):
     trial: NonNegativeInt = 0
 
 
+class History(Strict):
+    """Columns of training histories against the epoch; a row an activation, a line a trial."""
+
+    activations: Activations
+    models: Architectures
+    columns: list[Literal["train_loss", "valid_loss", "valid_auroc", "valid_aupr", "valid_pearson"]] = Field(
+        min_length=1, max_length=4, description="Of the histories; each is a panel."
+    )
+
+
+class Gradients(Strict):
+    """Gradients of the first kernel, losses and metrics of each trial against the epoch."""
+
+    model: Architecture
+    activations: Activations
+
+
+class PrePost(Strict):
+    """Values before and after the first activation, untrained and trained."""
+
+    activations: Activations = Field(description="A row each; there is one table of each.")
+
+
 class _Block(Strict):
     """What blocks of panels have in common."""
 
@@ -113,6 +136,9 @@ KINDS: dict[str, tuple[type[Strict], tuple[str, ...] | None, tuple[str, ...]]] =
     "ed2": (Ed2, ("scores", "examples"), ()),
     "curves": (Curves, (), ()),
     "filters": (Filters, ("labels", "motifs"), ()),
+    "history": (History, None, ()),
+    "gradients": (Gradients, ("history",), ()),
+    "pre_post": (PrePost, None, ()),
     "boxes": (Boxes, None, ()),
 }
 
@@ -136,6 +162,8 @@ class Figure(Strict):
             _only(self.optional, joining, "optional")
             if missing := [name for name in needed if name not in self.tables]:
                 raise KeyProblem(("tables",), f"{', '.join(missing)}: needed and not given")
+        elif not self.tables:
+            raise KeyProblem(("tables",), "at least one is needed")
         return self
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """Supplementary Figure 3 of Koo & Ploenzke (2021): losses and metric of every trial, epoch by epoch."""
 
 from collections.abc import Mapping, Sequence
+from string import ascii_lowercase
 from typing import Any
 
 import polars as pl
@@ -47,7 +48,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     DataFrame
         The plotted numbers: task, run, model, activation, trial, epoch, and the columns.
     """
-    activations, models, columns = (list(settings[key]) for key in ("activations", "models", "columns"))
+    activations, models, columns = settings["activations"], settings["models"], settings["columns"]
     table = history_tables(tables, columns)
     # Not every run of these models and activations: those of a sweep are no trials of one thing.
     table = table.filter(pl.col("run").is_in([f"{m}_{a}" for m in models for a in activations]))
@@ -56,7 +57,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         figure = new_figure(TWO_COLUMNS, ABOVE + height + BELOW)
         whole = strip(figure, top=ABOVE, height=height, left=17, right=3)
         places = whole.subgridspec(1, len(columns), wspace=0.16)
-        for place, column, letter in zip(places, columns, "abcdefgh", strict=False):
+        for place, column, letter in zip(places, columns, ascii_lowercase, strict=False):
             _panel(figure, place, table, column, letter, activations, models)
         figure.text(17 / TWO_COLUMNS, 0.008, _how_many(table), color=GREY, fontsize=6, va="bottom")
     return figure, table.select("task", "run", "model", "activation", "trial", "epoch", *columns)

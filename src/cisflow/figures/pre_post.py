@@ -1,6 +1,7 @@
 """Supplementary Figure 10 of Koo & Ploenzke (2021): what the first activation is given and what it makes of it."""
 
 from collections.abc import Mapping
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
             for column, weights in enumerate(WEIGHTS):
                 limits = _limits(found, "before"), _limits(own, "after"), (0.5, 2 * _highest(found))
                 top = _joint(figure, pair[column], own.filter(pl.col("weights") == weights), limits, activation)
-                panel(top, "abcdefghijklmnop"[2 * row + column], x=-10, y=3)
+                panel(top, ascii_lowercase[2 * row + column], x=-10, y=3)
     return figure, found.drop("panel")
 
 
