@@ -78,7 +78,7 @@ def _highest(table: pl.DataFrame) -> float:
 
 def _joint(figure: Figure, place: SubplotSpec, own: pl.DataFrame, limits, activation: str) -> Axes:
     """Draw pairs and their two histograms; return the upper one, which has the heading."""
-    grid = place.subgridspec(2, 2, width_ratios=(5, 1), height_ratios=(1, 5), hspace=0.06, wspace=0.05)
+    grid = place.subgridspec(2, 2, width_ratios=(5, 1), height_ratios=(1, 5), hspace=0.06, wspace=0.09)
     top, axes, side = (figure.add_subplot(grid[at]) for at in ((0, 0), (1, 0), (1, 1)))
     pairs, shade = own.filter(pl.col("part") == "pair"), colour(activation)
     if pairs.is_empty():
