@@ -1,6 +1,9 @@
 """TF-MoDISco: what can be hypothetical contributions, planted patterns, and what is said when there is none."""
 
 import dataclasses
+import json
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -19,6 +22,7 @@ from cisflow.attribution.presets import METHODS, PRESETS
 from cisflow.errors import CisflowError
 from cisflow.models.convnet import one_hot
 from cisflow.motifs.tomtom import tomtom
+from cisflow.pwm import write_meme
 from cisflow.sequence import reverse_complement
 from cisflow.tables import MODISCO_BASES, MODISCO_PATTERNS, MODISCO_SIGNS
 
@@ -223,3 +227,20 @@ def test_a_pattern_is_cut_to_what_contributes():
     contributions = np.zeros((4, 10))
     contributions[1, 3], contributions[2, 6], contributions[0, 8] = 1, -0.5, 0.29
     assert trim(contributions) == (3, 7)
+
+
+def test_maps_that_do_not_add_up_are_refused_by_the_script(root, tmp_path):
+    x = np.zeros((3, 100), np.uint8)
+    run = write_run(tmp_path / "cnn-2_relu", x, {0: np.zeros((3, 100, 4))}, error=0.2)
+    write_meme(tmp_path / "known.meme", motifs()[:2])
+    flags = {
+        "task": "t", "maps": run, "method": "deep_lift_shap", "limits": '{"deep_lift_shap": 0.01}',
+        "settings": json.dumps(dataclasses.asdict(SEARCH)), "database": tmp_path / "known.meme", "engine": "memelite",
+        "e-value": 0.1, "out": tmp_path / "out",
+    }  # fmt: skip
+    command = [sys.executable, root / "workflow/scripts/attribution/modisco.py"]
+    command += [str(part) for key, value in flags.items() for part in (f"--{key}", value)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "cnn-2_relu trial 0, deep_lift_shap: 0.2 (limit 0.01)" in done.stderr
+    assert not (tmp_path / "out").exists()
