@@ -89,6 +89,7 @@ def test_each_rule_has_an_environment_with_all_that_its_script_imports(root):
         "sklearn": "scikit-learn",
         "yaml": "pyyaml",
         "lightning_fabric": "lightning-fabric",
+        "modiscolite": "modisco-lite",
     }
     optional = {"tensorboard", "wandb"}
     for path, name, text in rules(root):

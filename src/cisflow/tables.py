@@ -29,10 +29,18 @@ ATTRIBUTION_SCORES = (*ABOUT, "method", "sequences", "auroc", "aupr")
 ATTRIBUTION_QUALITY = (*ABOUT, "method", "quantity", "value", "n")
 # A row a base: of a sequence, the one that is there with its score; of the ground truth, all four with their heights.
 ATTRIBUTION_EXAMPLES = (*ABOUT, "method", "example", "sequence", "position", "base", "score", "auroc", "aupr")
+# What TF-MoDISco finds in the attributions of a run: its patterns, what they match, and each base of them.
+OF_RUN = ("task", "run", "method")
+MODISCO_SIGNS = (*OF_RUN, "target", "trials", "left_out", "sequences", "window", "sign", "seqlets", "used", "patterns",
+    "in_patterns", "note")  # fmt: skip
+MODISCO_PATTERNS = (*OF_RUN, "pattern", "sign", "seqlets", "start", "end", "bits", "consensus", "hits", "best",
+    "best_name", "e_value", "q_value")  # fmt: skip
+MODISCO_HITS = (*OF_RUN, *HITS)
+MODISCO_BASES = ("pattern", "position", "kept", "base", "contribution", "probability")
 
 # Columns that hold names, which may look like numbers.
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
-    "method", "sequence", "base")  # fmt: skip
+    "method", "sequence", "base", "pattern", "sign", "note", "best", "best_name")  # fmt: skip
 
 
 def read_tsv(path: str | Path, columns: Sequence[str]) -> pl.DataFrame:

@@ -8,7 +8,8 @@ import torch
 from tests.attribution.test_mutagenesis import network, plainly, sequences
 
 from cisflow.attribution.explained import Explained
-from cisflow.attribution.methods import Map, attribute, reduce
+from cisflow.attribution.maps import Map, reduce
+from cisflow.attribution.methods import attribute
 from cisflow.attribution.presets import METHODS, PRESETS, resolve
 from cisflow.attribution.references import references
 from cisflow.models.convnet import one_hot

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import auc, precision_recall_curve, roc_auc_score
 
 from cisflow.attribution.choose import choose
-from cisflow.attribution.methods import Map
+from cisflow.attribution.maps import Map
 from cisflow.attribution.presets import PRESETS
 from cisflow.attribution.quality import check_limits, correlations, quality_rows
 from cisflow.attribution.score import bits, clearest, example_rows, localisation, read_truth, score_row, truth_rows

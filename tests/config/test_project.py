@@ -187,6 +187,23 @@ def test_messages_name_the_key_and_what_to_do(root, tmp_path, change, message):
     assert re.search(r"tasks0\.yaml:\d+: ", found)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("{method: saliency}", "tasks.mine.modisco.method: the task does not compute saliency (attribution.methods: "),
+        ("{method: deep_lift_shap}", "tasks.mine.modisco.method: the task stores deep_lift_shap times the difference"),
+        ("{method: deeplift}", "'deeplift' is not one of saliency, mutagenesis, integrated_gradients, deep_lift_shap"),
+        ("{trial: 3}", "tasks.mine.modisco.trial: there is no trial 3; they are 0 to 2"),
+        ("{window: 40}", "tasks.mine.modisco: seqlets and patterns need 50 bases, and there are 40 (size: 20, seqlet_"),
+        ("{seqlet_flank_size: 0}", "tasks.mine.modisco.seqlet_flank_size: 0: input should be greater than 0"),
+    ],
+)
+def test_patterns_are_not_asked_of_maps_that_have_none(root, tmp_path, settings, message):
+    text = MINIMAL + "    attribution: {preset: paper-2021, methods: [mutagenesis, deep_lift_shap]}\n"
+    assert project(root, tmp_path, text).task("mine").modisco_method() == "mutagenesis"
+    assert message in problems(root, tmp_path, text + f"    modisco: {settings}\n")
+
+
 @pytest.mark.parametrize("name", ["../escape", "a/b", "-flag", ".hidden", "a b", "x" * 65, "a;rm"])
 def test_names_that_could_be_paths_or_flags_are_refused(root, tmp_path, name):
     found = problems(root, tmp_path, MINIMAL.replace("mine:", f'"{name}":'))

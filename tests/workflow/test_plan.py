@@ -20,6 +20,8 @@ TARGETS = [
     "tasks/init_sd/report.html", "tasks/exp_scale/report.html", "tasks/task3/attribution/scores.tsv",
     "tasks/task5/attribution/quality.tsv", "tasks/gradients/history.tsv",
     "tasks/task1/motifs/activations/cnn-deep_relu.tsv",
+    "tasks/task5/attribution/quality.tsv", "tasks/task3/modisco/cnn-dist_relu/report.html",
+    "tasks/task6/modisco/residualbind_relu/report.html",
 ]  # fmt: skip
 
 
@@ -44,6 +46,32 @@ def test_scores_against_a_truth_that_there_is_not_are_refused_before_any_job(clo
     done = snakemake(clone, "--profile", "profiles/local", "-n", "results/tasks/task5/attribution/scores.tsv")
     assert done.returncode != 0
     assert "task 'task5': its data set has no ground truth to score attributions against" in done.stdout
+
+
+def test_patterns_of_one_run_need_the_maps_of_that_run_alone(clone):
+    target = "results/tasks/task1/modisco/cnn-2_relu/report.html"
+    output = succeed(clone, "--profile", "profiles/local", "-n", "-p", target)
+    planned = jobs(output)
+    assert (planned["train"], planned["attribute"], planned["modisco"], planned["modisco_report"]) == (1, 1, 1, 1)
+    assert planned["total"] == 6, "and the data set and its motifs"
+    assert "--method deep_lift_shap" in output
+    assert "--trial  " in output, "the mean over all trials"
+
+
+@pytest.mark.parametrize(
+    ("settings", "run", "message"),
+    [
+        ("attribution: {methods: [deep_lift_shap], preset: paper-2021}", "cnn-2_relu",
+         "task 'small': modisco.method: the task stores deep_lift_shap times the difference"),
+        ("trials: 1", "cnn-2_rel", "task 'small': there is no run 'cnn-2_rel'. Did you mean 'cnn-2_relu'?"),
+    ],
+)  # fmt: skip
+def test_patterns_that_cannot_be_found_are_refused_before_any_job(clone, settings, run, message):
+    with (clone / "config/tasks.yaml").open("a") as file:
+        file.write(f"  small:\n    dataset: *task1_dataset\n    model: {{name: cnn-2}}\n    {settings}\n")
+    done = snakemake(clone, "--profile", "profiles/local", "-n", f"results/tasks/small/modisco/{run}/report.html")
+    assert done.returncode != 0
+    assert message in done.stdout
 
 
 def test_the_default_target_is_every_figure(clone):

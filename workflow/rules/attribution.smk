@@ -119,3 +119,56 @@ rule score_attribution:
             --examples-out {output.examples:q} \
             --provenance {output.provenance:q}
         """
+
+
+# Patterns that recur in the attributions of a run. The maps of a run are enough: the script looks at their quality.
+rule modisco:
+    input:
+        maps=modisco_maps,
+        database=lambda wildcards: project.motif_database(task_of(wildcards)),
+    output:
+        patterns="<results>/tasks/{task}/modisco/{run}/patterns.tsv",
+        signs="<results>/tasks/{task}/modisco/{run}/signs.tsv",
+        hits="<results>/tasks/{task}/modisco/{run}/tomtom.tsv",
+        bases="<results>/tasks/{task}/modisco/{run}/bases.tsv",
+        motifs="<results>/tasks/{task}/modisco/{run}/patterns.meme",
+        h5="<results>/tasks/{task}/modisco/{run}/modisco.h5",
+        provenance="<results>/tasks/{task}/modisco/{run}/provenance.json",
+    log:
+        "<logs>/attribution/{task}/{run}.modisco.log",
+    benchmark:
+        "<benchmarks>/attribution/{task}/{run}.modisco.tsv"
+    conda:
+        "../envs/modisco.yaml"
+    threads: 4
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(240),
+    params:
+        method=lambda wildcards: task_of(wildcards).modisco_method(),
+        trial=lambda wildcards: [t for t in [task_of(wildcards).modisco.trial] if t is not None],
+        limits=lambda wildcards: as_json(task_of(wildcards).attribution.limits),
+        settings=lambda wildcards: as_json(task_of(wildcards).modisco.model_dump(exclude={"method", "trial"})),
+        exclude=lambda wildcards: task_of(wildcards).tomtom.exclude,
+        engine=lambda wildcards: task_of(wildcards).tomtom.engine,
+        e_value=lambda wildcards: task_of(wildcards).tomtom.e_value,
+        folder=subpath(output.patterns, parent=True),
+        code=code("attribution/modisco.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+        export NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}
+
+        python workflow/scripts/attribution/modisco.py \
+            --exclude {params.exclude:q} \
+            --trial {params.trial:q} \
+            --task {wildcards.task:q} \
+            --maps {input.maps:q} \
+            --method {params.method:q} \
+            --limits {params.limits:q} \
+            --settings {params.settings:q} \
+            --database {input.database:q} \
+            --engine {params.engine:q} \
+            --e-value {params.e_value:q} \
+            --out {params.folder:q}
+        """

@@ -3,6 +3,7 @@
 import json
 import re
 
+from cisflow.config.strict import did_you_mean
 from cisflow.trials import TABLES
 
 SCRIPTS = "workflow/scripts"
@@ -55,6 +56,20 @@ def run_of(wildcards):
 def maps_of(wildcards):
     task = task_of(wildcards)
     return [f"{project.settings.results}/tasks/{wildcards.task}/attribution/maps/{run}" for run in task.runs()]
+
+
+def modisco_maps(wildcards):
+    """Return the maps of a run that TF-MoDISco reads; what it cannot read is refused before any job."""
+    task = task_of(wildcards)
+    if wildcards.run not in task.runs():
+        raise WorkflowError(
+            f"task '{wildcards.task}': there is no run '{wildcards.run}'.{did_you_mean(wildcards.run, task.runs())}"
+        )
+    try:
+        task.modisco_method()
+    except ValueError as error:
+        raise WorkflowError(f"task '{wildcards.task}': modisco.method: {error}.") from None
+    return f"{project.settings.results}/tasks/{wildcards.task}/attribution/maps/{wildcards.run}"
 
 
 def with_truth(path):

@@ -163,3 +163,46 @@ rule task_report:
             --metrics {input.metrics:q} \
             --out {output:q}
         """
+
+
+rule modisco_report:
+    input:
+        signs="<results>/tasks/{task}/modisco/{run}/signs.tsv",
+        patterns="<results>/tasks/{task}/modisco/{run}/patterns.tsv",
+        hits="<results>/tasks/{task}/modisco/{run}/tomtom.tsv",
+        bases="<results>/tasks/{task}/modisco/{run}/bases.tsv",
+        database=lambda wildcards: project.motif_database(task_of(wildcards)),
+    output:
+        report(
+            "<results>/tasks/{task}/modisco/{run}/report.html",
+            caption="../report/modisco.rst",
+            category="Tasks",
+            subcategory="{task}",
+            labels={"figure": "TF-MoDISco, {run}"},
+        ),
+    log:
+        "<logs>/figures/{task}/{run}.modisco.log",
+    benchmark:
+        "<benchmarks>/figures/{task}/{run}.modisco.tsv"
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        title=lambda wildcards: task_of(wildcards).title or wildcards.task,
+        code=code("figures/modisco.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/figures/modisco.py \
+            --title {params.title:q} \
+            --signs {input.signs:q} \
+            --patterns {input.patterns:q} \
+            --hits {input.hits:q} \
+            --bases {input.bases:q} \
+            --database {input.database:q} \
+            --out {output:q}
+        """

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cisflow.attribution.methods import Map
+from cisflow.attribution.maps import Map
 from cisflow.errors import CisflowError
 
 Row = dict[str, Any]

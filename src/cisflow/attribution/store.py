@@ -1,7 +1,7 @@
 """The attribution contract: one HDF5 file for each trial and method.
 
 `scores` float32 (n, length, 4), `x` uint8 (n, length), `id` bytes (n,), and where the method has them `convergence` and
-`spread` float32 (n,) (see `methods.Map`). Attributes: `method`, `target`, and `settings` (JSON).
+`spread` float32 (n,) (see `maps.Map`). Attributes: `method`, `target`, and `settings` (JSON).
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cisflow.attribution.methods import Map, reduce
+from cisflow.attribution.maps import Map, reduce
 from cisflow.attribution.presets import Settings
 from cisflow.io import h5_reader, h5_writer
 
@@ -38,6 +38,18 @@ class Stored:
     id: NDArray[np.bytes_]
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A map as stored: the scores of all bases (n, length, 4), and how they were computed."""
+
+    method: str
+    target: str
+    settings: Settings
+    scores: NDArray[np.float32]
+    x: NDArray[np.uint8]
+    id: NDArray[np.bytes_]
+
+
 def write_map(
     path: str | Path, map_: Map, sequences: Sequences, method: str, target: str, settings: Settings,
     inputs: Mapping[str, str] | None = None,
@@ -54,8 +66,15 @@ def write_map(
                 h5.create_dataset(name, data=values)
 
 
+def read_whole(path: str | Path) -> Whole:
+    """Read a map with the scores of all four bases."""
+    with h5_reader(path, SCHEMA) as h5:
+        settings = Settings(**json.loads(h5.attrs["settings"]))
+        about = str(h5.attrs["method"]), str(h5.attrs["target"])
+        return Whole(*about, settings, h5["scores"][:], h5["x"][:], h5["id"][:])
+
+
 def read_map(path: str | Path) -> Stored:
     """Read a map, reduced to one score a position as its settings say."""
-    with h5_reader(path, SCHEMA) as h5:
-        settings, method, x = Settings(**json.loads(h5.attrs["settings"])), str(h5.attrs["method"]), h5["x"][:]
-        return Stored(method, reduce(h5["scores"][:], x, method, settings), x, h5["id"][:])
+    whole = read_whole(path)
+    return Stored(whole.method, reduce(whole.scores, whole.x, whole.method, whole.settings), whole.x, whole.id)

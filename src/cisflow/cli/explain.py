@@ -1,6 +1,7 @@
 """`cisflow explain`: a task as it is understood, and what it will cost."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -37,10 +38,13 @@ def _settings(task: Task, name: str, document: Section) -> Table:
     table = Table("setting", "value", "from", title="Settings", title_justify="left", box=None, pad_edge=False)
     for column in table.columns:
         column.overflow = "fold"
-    resolved = {("training", key): value for key, value in task.training_settings().items()}
+    labels = f"default for {task.target_kind} labels"
+    resolved = {("training", key): (value, labels) for key, value in task.training_settings().items()}
+    with suppress(ValueError):  # no map serves, and the rule says so if it is asked
+        resolved["modisco", "method"] = task.modisco_method(), "default for these attributions"
     for path, value in _leaves(task.model_dump()):
         if value is None and path in resolved:
-            table.add_row(".".join(path), _text(resolved[path]), f"default for {task.target_kind} labels")
+            table.add_row(".".join(path), _text(resolved[path][0]), resolved[path][1])
         else:
             table.add_row(".".join(path), _text(value), _origin(document, ("tasks", name, *path)))
     return table

@@ -15,7 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from cisflow.attribution.presets import METHODS, PRESETS
+from cisflow.attribution.contributions import choose_method, shortest
+from cisflow.attribution.presets import METHODS, PRESETS, resolve
 from cisflow.config.datasets import Dataset
 from cisflow.config.strict import Grid, KeyProblem, Name, Strict, did_you_mean, message
 from cisflow.config.sweep import lay, run_name, sweep_of
@@ -224,6 +225,29 @@ class Attribution(Strict):
         return self.model_dump(include={"output", "reference", "references", "steps"})
 
 
+class Modisco(Strict):
+    """How TF-MoDISco finds patterns in the attributions of a run; sizes have the names of its own options."""
+
+    method: Literal[METHODS] | None = Field(
+        None, description="Whose maps are read. Default: the first of deep_lift_shap, integrated_gradients, "
+        "mutagenesis, saliency that the task computes and that tells what other bases would contribute."
+    )  # fmt: skip
+    trial: NonNegativeInt | None = Field(None, description="Whose map; default: the mean over all trials of the run.")
+    window: PositiveInt | None = Field(None, description="Bases around the middle; default: the whole length.")
+    max_seqlets: PositiveInt = Field(20000, description="Of each sign; the first ones are taken.")
+    min_seqlets: PositiveInt = Field(100, description="Signs with no more seqlets than this have no patterns.")
+    min_pattern_seqlets: PositiveInt = Field(20, description="A pattern has at least so many.")
+    n_leiden: PositiveInt = Field(2, description="Clusterings with different seeds, of which the best is taken.")
+    size: int = Field(20, ge=6, description="Core of a seqlet, in bases.")
+    seqlet_flank_size: PositiveInt = Field(5, description="Bases on either side of the core.")
+    trim_size: int = Field(30, ge=6, description="Core of a pattern, in bases.")
+    initial_flank_to_add: NonNegativeInt = Field(10, description="Bases on either side of a pattern's core.")
+
+    def sizes(self) -> dict[str, int]:
+        """Return the settings that say how long seqlets and patterns are."""
+        return self.model_dump(include={"size", "seqlet_flank_size", "trim_size", "initial_flank_to_add"})
+
+
 class Task(Strict):
     """A data set, the models that are trained on it, and what is read from them."""
 
@@ -240,6 +264,7 @@ class Task(Strict):
     activations: Activations = Activations()
     tomtom: Tomtom = Tomtom()
     attribution: Attribution = Attribution()
+    modisco: Modisco = Modisco()
     ground_truth: dict[Name, list[str]] = Field({}, description="Motif ids that are right for each factor, if known.")
 
     @property
@@ -280,6 +305,32 @@ class Task(Strict):
         return self
 
     @model_validator(mode="after")
+    def _modisco_has_maps(self):
+        trial = self.modisco.trial
+        if trial is not None and trial >= self.trials:
+            raise KeyProblem(("modisco", "trial"), f"there is no trial {trial}; they are 0 to {self.trials - 1}")
+        # The default of a task that nobody runs TF-MoDISco on is not refused here, but by the rule.
+        if self.modisco.method is not None:
+            try:
+                self.modisco_method()
+            except ValueError as error:
+                raise KeyProblem(("modisco", "method"), str(error)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _modisco_has_room(self):
+        length, window = getattr(self.dataset, "length", None), self.modisco.window
+        if window is not None and length is not None and window > length:
+            raise KeyProblem(("modisco", "window"), f"{window} bases do not fit into sequences of {length}")
+        sizes = self.modisco.sizes()
+        room, needed = window or length, shortest(**sizes)
+        if room is not None and room < needed and self.modisco.model_fields_set & {"window", *sizes}:
+            raise KeyProblem(
+                ("modisco",), f"seqlets and patterns need {needed} bases, and there are {room} ({_listed(sizes)})"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _each_list_once(self):
         for key in self.sweep.given():
             if len(self._model_lists().get(key, ())) > 1:
@@ -299,6 +350,17 @@ class Task(Strict):
             except KeyProblem as problem:
                 raise KeyProblem(("sweep",), f"{run}: {problem}") from None
         return self
+
+    def modisco_method(self) -> str:
+        """Return the method whose maps TF-MoDISco reads.
+
+        Raises
+        ------
+        ValueError
+            None of the task's maps serves, or not the one that is asked for; with the reason.
+        """
+        how = resolve(self.attribution.preset, self.attribution.changes())
+        return choose_method(self.modisco.method, self.attribution.methods, how)
 
     def _model_lists(self) -> dict[str, list[Any]]:
         return {f"model.{key}": values for key, values in self.model}
@@ -346,6 +408,10 @@ class Task(Strict):
         settings["mode"] = "min" if settings["monitor"] == "loss" else "max"
         # Left out where nothing is measured: a training that has ended is not made again for it.
         return settings | ({"gradients": training.gradients} if training.gradients else {})
+
+
+def _listed(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in settings.items())
 
 
 def _fits_the_labels(training: Training, target_kind: str) -> None:

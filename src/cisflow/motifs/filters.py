@@ -15,8 +15,8 @@ from torch import Tensor
 
 from cisflow.errors import CisflowError
 from cisflow.models.convnet import ConvNet, one_hot
+from cisflow.motifs.consensus import consensus
 from cisflow.pwm import Motif, information
-from cisflow.sequence import ALPHABET
 
 BATCH = 500
 
@@ -86,11 +86,7 @@ class Filter:
     @property
     def consensus(self) -> str:
         """The most probable base at each position, or 'n' where none has more than half."""
-        if self.ppm is None:
-            return ""
-        return "".join(
-            ALPHABET[base] if p > 0.5 else "n" for base, p in zip(self.ppm.argmax(0), self.ppm.max(0), strict=True)
-        )
+        return "" if self.ppm is None else consensus(self.ppm)
 
     def motif(self) -> Motif:
         """Return the matrix as a motif, for a MEME file."""

@@ -9,7 +9,8 @@ import torch
 
 from cisflow.attribution.choose import choose
 from cisflow.attribution.explained import Explained
-from cisflow.attribution.methods import attribute, reduce
+from cisflow.attribution.maps import reduce
+from cisflow.attribution.methods import attribute
 from cisflow.attribution.presets import METHODS, PRESETS, resolve
 from cisflow.attribution.quality import quality_rows
 from cisflow.attribution.store import write_map

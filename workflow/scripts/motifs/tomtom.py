@@ -4,12 +4,11 @@ import logging
 import time
 from pathlib import Path
 
-from cisflow.errors import CisflowError
 from cisflow.io import write_tsv
 from cisflow.motifs.compare import tomtom_of_task
+from cisflow.motifs.database import read_database
 from cisflow.motifs.tomtom import ENGINES
 from cisflow.provenance import record
-from cisflow.pwm import read_meme
 from cisflow.script import parser, run
 from cisflow.tables import FILTERS, TOMTOM, read_tsv
 
@@ -26,11 +25,7 @@ def main() -> None:
     flags.add_argument("--out", required=True, help="TSV file to write")
     flags.add_argument("--provenance", required=True, help="JSON file to write")
     args = flags.parse_args()
-    known = read_meme(args.database)
-    unknown = set(args.exclude) - {motif.id for motif in known}
-    if unknown:
-        raise CisflowError(f"tomtom.exclude: {args.database} has no motif {', '.join(sorted(unknown))}.")
-    targets = [motif for motif in known if motif.id not in args.exclude]
+    targets = read_database(args.database, args.exclude)
     filters = read_tsv(args.filters, FILTERS)
     logging.info("comparing with %d motifs of %s", len(targets), args.database)
     rows = list(tomtom_of_task(filters, args.motifs, targets, args.e_value, args.engine))
