@@ -37,6 +37,8 @@ MODISCO_PATTERNS = (*OF_RUN, "pattern", "sign", "seqlets", "start", "end", "bits
     "best_name", "e_value", "q_value")  # fmt: skip
 MODISCO_HITS = (*OF_RUN, *HITS)
 MODISCO_BASES = ("pattern", "position", "kept", "base", "contribution", "probability")
+# A row a base that is there, of the sequences of a gallery; `prediction` is the trial's for the sequence.
+GALLERY = (*ABOUT, "target", "method", "example", "sequence", "label", "prediction", "position", "base", "score")
 
 # Columns that hold names, which may look like numbers.
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",

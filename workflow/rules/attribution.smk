@@ -172,3 +172,54 @@ rule modisco:
             --e-value {params.e_value:q} \
             --out {params.folder:q}
         """
+
+
+# Chosen sequences, explained for their logos; the gallery `best` is in every task's report.
+
+
+wildcard_constraints:
+    gallery="[^/]+",
+
+
+rule explain_gallery:
+    input:
+        dataset="<results>/tasks/{task}/dataset.h5",
+        genome=lambda wildcards: project.genome(task_of(wildcards), wildcards.gallery) or [],
+        runs=gallery_runs,
+    output:
+        table="<results>/tasks/{task}/attribution/galleries/{gallery}.tsv",
+        provenance="<results>/tasks/{task}/attribution/galleries/{gallery}.provenance.json",
+    log:
+        "<logs>/attribution/{task}.gallery-{gallery}.log",
+    benchmark:
+        "<benchmarks>/attribution/{task}.gallery-{gallery}.tsv"
+    conda:
+        "../envs/attribution.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=gpus,
+    params:
+        gallery=lambda wildcards: as_json(gallery_of(wildcards).model_dump(exclude={"runs"})),
+        preset=lambda wildcards: task_of(wildcards).attribution.preset,
+        changes=lambda wildcards: as_json(task_of(wildcards).attribution.changes()),
+        device=lambda wildcards: task_of(wildcards).training.device,
+        code=code("attribution/gallery.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/attribution/gallery.py \
+            --genome {input.genome:q} \
+            --task {wildcards.task:q} \
+            --dataset {input.dataset:q} \
+            --runs {input.runs:q} \
+            --gallery {params.gallery:q} \
+            --preset {params.preset:q} \
+            --changes {params.changes:q} \
+            --device {params.device:q} \
+            --threads {threads} \
+            --out {output.table:q} \
+            --provenance {output.provenance:q}
+        """

@@ -72,6 +72,21 @@ def modisco_maps(wildcards):
     return f"{project.settings.results}/tasks/{wildcards.task}/attribution/maps/{wildcards.run}"
 
 
+def gallery_of(wildcards):
+    """Return a gallery of a task; one that there is not is refused before any job."""
+    attribution = task_of(wildcards).attribution
+    gallery = attribution.gallery(wildcards.gallery)
+    if gallery is None:
+        known = ", ".join(name for name, own in attribution.galleries.items() if own) or "none"
+        raise WorkflowError(f"task '{wildcards.task}' has no gallery '{wildcards.gallery}'; its galleries: {known}.")
+    return gallery
+
+
+def gallery_runs(wildcards):
+    runs = gallery_of(wildcards).runs or task_of(wildcards).runs()
+    return [f"{project.settings.results}/tasks/{wildcards.task}/runs/{run}" for run in runs]
+
+
 def with_truth(path):
     """Return an input function for a data set with a ground truth; a task without one is refused before any job."""
 

@@ -1,6 +1,7 @@
 """Which sequences of a data set are explained."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,7 @@ def choose(dataset: str | Path, split: str, target: str | None, count: int) -> t
         There is no such target, or no such sequence.
     """
     sets = read_sets(dataset, [split])
-    if target is not None and target not in sets.targets:
-        raise CisflowError(f"{dataset}: there is no target '{target}'; there are {', '.join(sets.targets)}.")
-    number, arrays = sets.targets.index(target) if target else 0, sets.splits[split]
+    number, arrays = find_target(sets.targets, target, dataset), sets.splits[split]
     wanted = arrays["y"][:, number] == 1 if sets.kind == "binary" else np.ones(len(arrays["y"]), bool)
     known = (arrays["x"] != UNKNOWN).all(1)
     rows = np.flatnonzero(wanted & known)
@@ -49,3 +48,20 @@ def choose(dataset: str | Path, split: str, target: str | None, count: int) -> t
     )  # fmt: skip
     rows = rows[:count]
     return Sequences(arrays["x"][rows], arrays["id"][rows], rows), number, sets.kind
+
+
+def find_target(targets: Sequence[str], target: str | int | None, dataset: str | Path) -> int:
+    """Return the number of a target that is given by name or number; of None the first.
+
+    Raises
+    ------
+    CisflowError
+        There is no such target.
+    """
+    if isinstance(target, str) and target in targets:
+        return targets.index(target)
+    if not isinstance(target, str) and (target or 0) < len(targets):
+        return target or 0
+    shown = f"{', '.join(targets[:12])}{', ...' * (len(targets) > 12)}"
+    what = f"'{target}'" if isinstance(target, str) else f"number {target}, counted from 0"
+    raise CisflowError(f"{dataset}: there is no target {what}; there are {shown} ({len(targets)} in all).")

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from cisflow.attribution.presets import Settings
 from cisflow.models.convnet import ConvNet
 
 
@@ -26,6 +27,11 @@ class Explained(nn.Module):
         self.link = nn.Sigmoid() if probability else nn.Identity()
         # A library that finds a module in training mode puts it back into that mode, and the model with it.
         self.eval()
+
+    @classmethod
+    def by(cls, settings: Settings, model: ConvNet, target: int, kind: str) -> "Explained":
+        """Return what a preset's settings explain of a target of this kind, 'binary' or 'real'."""
+        return cls(model, target, kind == "binary" and settings.output == "probability")
 
     @property
     def device(self) -> torch.device:

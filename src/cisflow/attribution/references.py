@@ -7,6 +7,7 @@ from tangermeme.ersatz import dinucleotide_shuffle
 from torch import Tensor
 
 from cisflow.models.convnet import one_hot
+from cisflow.seeds import seed_of
 
 
 def references(x: NDArray[np.uint8], kind: str, count: int, seed: int) -> Tensor:
@@ -30,3 +31,8 @@ def references(x: NDArray[np.uint8], kind: str, count: int, seed: int) -> Tensor
         return one_hot(torch.from_numpy(shuffled.reshape(-1, x.shape[1]))).unflatten(0, (len(x), count))
     # 2^31 is where the library's seeds end.
     return dinucleotide_shuffle(one_hot(torch.from_numpy(x)), n=count, random_state=seed % 2**31)
+
+
+def reference_seed(task: str) -> int:
+    """Return the seed of a task's references: one for all runs and trials, so that maps differ by the models alone."""
+    return seed_of(task, "references")

@@ -81,6 +81,11 @@ class Project:
         file = f"{name}.meme" if source.jaspar else next(file for file in source.files if file.endswith(".meme"))
         return self.source_file(name, file)
 
+    def genome(self, task: Task, gallery: str) -> str | None:
+        """Return the genome file that a task's gallery is read from; None if its sequences are the data set's."""
+        region = getattr(task.attribution.galleries.get(gallery), "region", None)
+        return region and self.source_file(region.source, region.file)
+
     def dataset_inputs(self, task: Task) -> list[str]:
         """Return the files that a task's data set is made from."""
         dataset = task.dataset
@@ -205,7 +210,7 @@ def _dangling_names(documents: Mapping[str, Section | None], reproduced: list[Na
     return problems
 
 
-def _pointers(task: Any, sources: Section) -> Iterator[tuple[tuple[str, str], Any, Iterable[str], str]]:
+def _pointers(task: Any, sources: Section) -> Iterator[tuple[tuple[str, ...], Any, Iterable[str], str]]:
     """Yield what a task's keys point to: the key, the name, the names that there are, and what they are names of."""
     dataset, tomtom = _mapping(task, "dataset"), _mapping(task, "tomtom")
     databases = [name for name, source in sources.items() if _has_motifs(source)]
@@ -216,6 +221,11 @@ def _pointers(task: Any, sources: Section) -> Iterator[tuple[tuple[str, str], An
         files = _mapping(sources[source], "files")
         for file in of_each_split(dataset["file"]):
             yield ("dataset", "file"), file, files, f"file of the source '{source}' called"
+    for name, gallery in _mapping(_mapping(task, "attribution"), "galleries").items():
+        key, region = ("attribution", "galleries", name, "region"), _mapping(gallery, "region")
+        yield (*key, "source"), (source := region.get("source")), sources, "source"
+        if source in sources:
+            yield (*key, "file"), region.get("file"), _mapping(sources[source], "files"), f"file of '{source}' called"
 
 
 def _has_motifs(source: Any) -> bool:

@@ -1,6 +1,7 @@
 """Tasks: what a user writes to get data, a trained grid, metrics, motifs, figures and a report."""
 
 import itertools
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -203,6 +204,58 @@ class Evaluation(Strict):
     baselines: list[Literal[BASELINES]] = Field([], description="Simple predictors measured beside the models.")
 
 
+class Region(Strict):
+    """A stretch of a chromosome, 0-based and half-open, in a genome file of a source."""
+
+    source: Name = Field(description="Source that holds the file (config/sources.yaml).")
+    file: str = Field(description="FASTA file of the source, gzipped if its name ends in .gz.")
+    chrom: str = Field(min_length=1, description="Name of the sequence in the file.")
+    start: NonNegativeInt
+    end: PositiveInt
+
+    @model_validator(mode="after")
+    def _forwards(self):
+        if self.end <= self.start:
+            raise ValueError(f"end: {self.end} is not after start, {self.start}")
+        return self
+
+
+class Gallery(Strict):
+    """Sequences whose attributions are kept to be drawn. One of `best`, `rows` and `region` says which."""
+
+    best: PositiveInt | None = Field(
+        None, description="So many of the split: those of the highest output, in the mean over the runs."
+    )
+    rows: list[NonNegativeInt] | None = Field(None, min_length=1, description="These ones, counted from 0.")
+    region: Region | None = Field(None, description="A stretch of a genome, as long as the model's sequences.")
+    among: Literal["all", "positives"] = Field(
+        "all", description="What `rows` counts, and `best` is chosen from: rows of the split, or its positive rows."
+    )
+    split: Literal["train", "valid", "test"] | None = Field(None, description="Default: that of `attribution`.")
+    target: NonNegativeInt | Name | None = Field(
+        None, description="Name or number, from 0, of the target that is explained. Default: that of `attribution`."
+    )
+    method: Literal[METHODS] = "saliency"
+    window: tuple[NonNegativeInt, PositiveInt] | None = Field(
+        None, description="Positions that are kept: the first, and the one after the last. Default: all."
+    )
+    runs: list[str] = Field([], description="Names of runs; default all.")
+    trial: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _one_choice(self):
+        given = [key for key in ("best", "rows", "region") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"one of best, rows and region is needed; given: {', '.join(given) or 'none'}")
+        if self.region and (self.among == "positives" or self.split):
+            raise ValueError("a region is of no split; leave out among and split")
+        if self.rows and len(set(self.rows)) < len(self.rows):
+            raise ValueError("rows: a row stands in the list twice")
+        if self.window and self.window[1] <= self.window[0]:
+            raise ValueError(f"window: it ends at {self.window[1]}, which is not after its start, {self.window[0]}")
+        return self
+
+
 class Attribution(Strict):
     """What the models read in single sequences. The preset says how; the keys after it change parts of it."""
 
@@ -219,6 +272,20 @@ class Attribution(Strict):
     limits: dict[Literal["integrated_gradients", "deep_lift_shap"], PositiveFloat] = Field(
         {"deep_lift_shap": 0.01}, description="Largest median convergence error with which results are used."
     )
+    galleries: dict[Name, Gallery | None] = Field(
+        {}, description="Sequences that are drawn, by name; `best` is in every task's report, unless it is null."
+    )
+
+    @field_validator("galleries")
+    @classmethod
+    def _best(cls, galleries: dict[str, Gallery | None]) -> dict[str, Gallery | None]:
+        return {"best": Gallery(best=4)} | galleries
+
+    def gallery(self, name: str) -> Gallery | None:
+        """Return a gallery with its split and target resolved; None if there is none of this name."""
+        found = self.galleries.get(name)
+        own = {key: getattr(found, key) for key in ("split", "target") if getattr(found, key, None) is not None}
+        return found and found.model_copy(update={"split": self.split, "target": self.target} | own)
 
     def changes(self) -> dict[str, Any]:
         """Return the settings that are laid over the preset's."""
@@ -295,6 +362,16 @@ class Task(Strict):
         if length is not None and self.filters.window >= length:
             text = f"{self.filters.window} bases do not fit into sequences of {length}"
             raise KeyProblem(("filters", "window"), text)
+        return self
+
+    @model_validator(mode="after")
+    def _galleries_can_be_made(self):
+        length, runs = getattr(self.dataset, "length", None), self.runs()
+        for name, gallery in self.attribution.galleries.items():
+            for key, text in _problems(gallery, runs, self.trials, length) if gallery else ():
+                raise KeyProblem(("attribution", "galleries", name, key), text)
+            if gallery and gallery.among == "positives" and self.target_kind == "real":
+                raise KeyProblem(("attribution", "galleries", name, "among"), "positives needs binary labels")
         return self
 
     @model_validator(mode="after")
@@ -421,6 +498,19 @@ def _fits_the_labels(training: Training, target_kind: str) -> None:
         raise KeyProblem(("training", "monitor"), text)
     if target_kind == "real" and training.loss == "binary_cross_entropy":
         raise KeyProblem(("training", "loss"), "binary_cross_entropy needs binary labels; take mean_squared_error")
+
+
+def _problems(gallery: Gallery, runs: Iterable[str], trials: int, length: int | None) -> Iterator[tuple[str, str]]:
+    """Yield what of a gallery a task does not have: the key, and the problem."""
+    for run in gallery.runs:
+        if run not in runs:
+            yield "runs", f"there is no run '{run}'.{did_you_mean(run, runs)}"
+    if gallery.trial >= trials:
+        yield "trial", f"there is no trial {gallery.trial}; trials are 0 to {trials - 1}"
+    if length and gallery.window and gallery.window[1] > length:
+        yield "window", f"it ends at {gallery.window[1]}, and the sequences have {length} bases"
+    if length and gallery.region and gallery.region.end - gallery.region.start != length:
+        yield "region", f"it has {gallery.region.end - gallery.region.start} bases, and the model's sequences {length}"
 
 
 class Tasks(Strict):

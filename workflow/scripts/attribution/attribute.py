@@ -13,12 +13,12 @@ from cisflow.attribution.maps import reduce
 from cisflow.attribution.methods import attribute
 from cisflow.attribution.presets import METHODS, PRESETS, resolve
 from cisflow.attribution.quality import quality_rows
+from cisflow.attribution.references import reference_seed
 from cisflow.attribution.store import write_map
 from cisflow.evaluation.evaluate import describe, trial_folders
 from cisflow.io import sha256, write_tsv
 from cisflow.provenance import record
 from cisflow.script import json_value, parser, run
-from cisflow.seeds import seed_of
 from cisflow.sequence import reverse_complement
 from cisflow.tables import ATTRIBUTION_QUALITY
 from cisflow.training.checkpoint import checkpoint_files, load_model, read_description
@@ -50,10 +50,10 @@ def main() -> None:
     sequences, target, kind = choose(args.dataset, args.split, args.target, args.sequences)
     other_strand = reverse_complement(sequences.x[:TURNED])
     # The same references for every run and trial, so that their maps differ by the models alone.
-    seed, source, rows = seed_of(args.task, "references"), {Path(args.dataset).name: sha256(args.dataset)}, []
+    seed, source, rows = reference_seed(args.task), {Path(args.dataset).name: sha256(args.dataset)}, []
     for trial in trial_folders(args.run):
         model = load_model(trial, device=device)
-        explained = Explained(model, target, kind == "binary" and settings.output == "probability")
+        explained = Explained.by(settings, model, target, kind)
         maps, reduced, turned = {}, {}, {}
         for method in args.methods:
             maps[method] = attribute(explained, sequences.x, method, settings, seed)
