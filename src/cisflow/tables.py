@@ -37,12 +37,14 @@ MODISCO_PATTERNS = (*OF_RUN, "pattern", "sign", "seqlets", "start", "end", "bits
     "best_name", "e_value", "q_value")  # fmt: skip
 MODISCO_HITS = (*OF_RUN, *HITS)
 MODISCO_BASES = ("pattern", "position", "kept", "base", "contribution", "probability")
-# A row a base that is there, of the sequences of a gallery; `prediction` is the trial's for the sequence.
-GALLERY = (*ABOUT, "target", "method", "example", "sequence", "label", "prediction", "position", "base", "score")
+# A row a base that is there, of the sequences of a gallery. `output` is what is explained (logit, probability, value);
+# `prediction` is the trial's probability or value of the sequence.
+GALLERY = (*ABOUT, "target", "output", "method", "example", "sequence", "label", "prediction", "position", "base",
+    "score")  # fmt: skip
 
 # Columns that hold names, which may look like numbers.
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
-    "method", "sequence", "base", "pattern", "sign", "note", "best", "best_name")  # fmt: skip
+    "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name")  # fmt: skip
 
 
 def read_tsv(path: str | Path, columns: Sequence[str]) -> pl.DataFrame:

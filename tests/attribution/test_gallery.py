@@ -14,11 +14,12 @@ from cisflow.attribution.methods import attribute, reduce
 from cisflow.attribution.presets import PRESETS
 from cisflow.errors import CisflowError
 from cisflow.evaluation.predict import predict
-from cisflow.sequence import decode
+from cisflow.sequence import decode, reverse_complement
 from cisflow.tables import GALLERY
 
 PAPER = PRESETS["paper-2021"]
-ABOUT = {"task": "t", "run": "cnn-50_relu", "model": "cnn-50", "activation": "relu", "trial": 0, "target": "YY1"}
+ABOUT = {"task": "t", "run": "cnn-50_relu", "model": "cnn-50", "activation": "relu", "trial": 0, "target": "YY1",
+         "output": "probability"}  # fmt: skip
 CHOICE = {"rows": None, "best": None, "among": "all"}
 
 
@@ -81,6 +82,14 @@ def test_the_best_have_the_highest_output_in_the_mean_over_models(arrays, models
     assert found.left_out == 2
     positives = from_split(arrays, 1, CHOICE | {"best": 20, "among": "positives"}, models)
     assert sorted(positives.names) == ["s-0", "s-6", "s-8"], "all, if there are fewer"
+
+
+def test_the_best_are_shown_on_one_strand(arrays, models):
+    ids = [name.decode() for name in arrays["id"]]
+    arrays["id"] = np.array([*ids[:5], *(f"{name}-rc" for name in ids[:5])], np.bytes_)
+    arrays["x"][5:] = reverse_complement(arrays["x"][:5])
+    found = from_split(arrays, 1, CHOICE | {"best": 9}, models).names
+    assert sorted(name.removesuffix("-rc") for name in found) == ["s-0", "s-1", "s-3"]
 
 
 def test_a_model_whose_output_is_no_number_has_no_say(arrays, models):

@@ -23,6 +23,7 @@ def test_every_task_has_the_gallery_of_its_best_sequences(root, tmp_path):
     best, own = attribution.gallery("best"), attribution.gallery("own")
     assert (best.best, best.method, best.trial, best.split, best.target) == (4, "saliency", 0, "valid", "YY1")
     assert (own.rows, own.split, own.target) == ([1], "valid", 0)
+    assert (best.output, own.output) == ("logit", None), "probabilities of the best are saturated"
     assert attribution.gallery("other") is None
 
 

@@ -201,9 +201,11 @@ rule explain_gallery:
         runtime=growing(60),
         gpu=gpus,
     params:
-        gallery=lambda wildcards: as_json(gallery_of(wildcards).model_dump(exclude={"runs"})),
+        gallery=lambda wildcards: as_json(gallery_of(wildcards).model_dump(exclude={"runs", "output"})),
         preset=lambda wildcards: task_of(wildcards).attribution.preset,
-        changes=lambda wildcards: as_json(task_of(wildcards).attribution.changes()),
+        changes=lambda wildcards: as_json(
+            task_of(wildcards).attribution.changes() | {"output": gallery_of(wildcards).output}
+        ),
         device=lambda wildcards: task_of(wildcards).training.device,
         code=code("attribution/gallery.py"),
     shell:

@@ -4,6 +4,7 @@ import json
 import re
 
 from cisflow.config.strict import did_you_mean
+from cisflow.figures.captions import CAPTIONS
 from cisflow.trials import TABLES
 
 SCRIPTS = "workflow/scripts"
@@ -15,6 +16,7 @@ PLOTS = {
     "training": {"history": "history.tsv"},
     "filters": {"labels": "motifs/labels.tsv", "motifs": "motifs/meme"},
     "matches": {"matches": "motifs/matches.tsv"},
+    "sequences": {"gallery": "attribution/galleries/best.tsv"},
 }
 
 # Every file of every source, and those that come in an archive.
@@ -145,7 +147,15 @@ def plot_tables(wildcards):
 
 
 def plots_of(task):
-    return [plot for plot in PLOTS if task.filters or plot in ("performance", "training")]
+    absent = ([] if task.filters else ["filters", "matches"]) + (
+        [] if task.attribution.gallery("best") else ["sequences"]
+    )
+    return [plot for plot in PLOTS if plot not in absent]
+
+
+def motif_tables(wildcards):
+    tables = ("matches", "filters", "tomtom") if task_of(wildcards).filters else ()
+    return [f"{project.settings.results}/tasks/{wildcards.task}/motifs/{table}.tsv" for table in tables]
 
 
 def claimed_tables(wildcards):

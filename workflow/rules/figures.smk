@@ -98,6 +98,7 @@ rule draw_task:
     params:
         tables=lambda wildcards, input: as_json(dict(input.items())),
         settings=as_json({"runs": 4}),
+        caption=lambda wildcards: CAPTIONS[wildcards.plot][1],
         kind="task.{plot}",
         notebook=NOTEBOOK,
         code=drawing_code("task"),
@@ -122,11 +123,7 @@ rule task_report:
         ),
         quality="<results>/tasks/{task}/dataset.quality.tsv",
         metrics="<results>/tasks/{task}/metrics.tsv",
-        matches=lambda wildcards: (
-            f"{project.settings.results}/tasks/{wildcards.task}/motifs/matches.tsv"
-            if task_of(wildcards).filters
-            else []
-        ),
+        motifs=motif_tables,
     output:
         report(
             "<results>/tasks/{task}/report.html",
@@ -148,13 +145,14 @@ rule task_report:
     params:
         title=lambda wildcards: task_of(wildcards).title or wildcards.task,
         settings=lambda wildcards: as_json(task_of(wildcards).model_dump()),
+        caption="All about this task on one page: data, performance, filters, sequences, training, and its settings.",
         code=code("figures/report.py"),
     shell:
         r"""
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/figures/report.py \
-            --matches {input.matches:q} \
+            --motifs {input.motifs:q} \
             --task {wildcards.task:q} \
             --title {params.title:q} \
             --settings {params.settings:q} \

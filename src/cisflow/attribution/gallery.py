@@ -47,7 +47,7 @@ def from_split(arrays: Arrays, target: int, choice: Mapping[str, Any], models: S
         The gallery's settings `rows` or `best`, and `among`.
     models
         For `best`: the outputs (logits, or values) of each are predicted, and their mean is what counts. A model whose
-        output for a sequence is no number has no say in it.
+        output for a sequence is no number has no say in it. Of the two strands of a sequence one is taken.
 
     Raises
     ------
@@ -65,7 +65,8 @@ def from_split(arrays: Arrays, target: int, choice: Mapping[str, Any], models: S
     if choice["rows"] is not None and not len(rows):
         raise CisflowError("galleries: all rows that are listed have unknown bases; choose others.")
     if choice["best"] is not None and len(rows):
-        rows = rows[_highest(_mean_output(models, arrays["x"][rows], target), choice["best"])]
+        rows = rows[np.argsort(-_mean_output(models, arrays["x"][rows], target), kind="stable")]
+        rows = _one_strand(arrays["id"][rows], rows)[: choice["best"]]
     ids = [name.decode() for name in arrays["id"][rows]]
     return Selected(arrays["x"][rows], ids, labels[rows], len(left_out))
 
@@ -90,8 +91,10 @@ def _mean_output(models: Sequence[ConvNet], x: NDArray[np.uint8], target: int) -
     return np.divide(total, defined, out=np.full(len(x), -np.inf), where=defined > 0)
 
 
-def _highest(values: NDArray, count: int) -> NDArray[np.int64]:
-    return np.argsort(-values, kind="stable")[:count]
+def _one_strand(ids: NDArray[np.bytes_], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows without those whose other strand (the same id, with or without '-rc') comes before."""
+    names = [name.decode().removesuffix("-rc") for name in ids]
+    return rows[np.sort(np.unique(names, return_index=True)[1])]
 
 
 def from_genome(path: str | Path, region: Mapping[str, Any], length: int) -> Selected:

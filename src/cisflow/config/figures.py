@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field, NonNegativeInt, create_model, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, create_model, model_validator
 
 from cisflow.config.strict import KeyProblem, Name, Strict, did_you_mean
 from cisflow.config.tasks import Activation
@@ -78,6 +78,26 @@ class PrePost(Strict):
     activations: Activations = Field(description="A row each; there is one table of each.")
 
 
+class Gallery(Strict):
+    """Attributions of a gallery's sequences: letters of the busiest stretch of each, and a profile of all positions."""
+
+    positions: PositiveInt = Field(100, description="Letters of a sequence.")
+    runs: PositiveInt = Field(4, description="At most so many, those that come first.")
+    sequences: PositiveInt = Field(12, description="At most so many, those that come first.")
+
+
+class Fig3(Strict):
+    """Figure 3 of the exponential-activations paper."""
+
+    activations: Annotated[list[Activation], Field(min_length=2, max_length=2)] = Field(
+        description="The upper one of a and the left one of b and c, and the other."
+    )
+    locus: str = Field(description="Title of a.")
+    line: PositiveInt = Field(140, description="Positions in a line of a.")
+    positions: PositiveInt = Field(70, description="Letters of a sequence in b and c.")
+    sequences: PositiveInt = Field(5, description="Of b and c each, those that come first in their galleries.")
+
+
 class _Block(Strict):
     """What blocks of panels have in common."""
 
@@ -140,6 +160,8 @@ KINDS: dict[str, tuple[type[Strict], tuple[str, ...] | None, tuple[str, ...]]] =
     "gradients": (Gradients, ("history",), ()),
     "pre_post": (PrePost, None, ()),
     "boxes": (Boxes, None, ()),
+    "fig3": (Fig3, ("zbed2", "irf1"), ("locus",)),
+    "gallery": (Gallery, ("gallery",), ()),
 }
 
 

@@ -236,6 +236,9 @@ class Gallery(Strict):
         None, description="Name or number, from 0, of the target that is explained. Default: that of `attribution`."
     )
     method: Literal[METHODS] = "saliency"
+    output: Literal["probability", "logit"] | None = Field(
+        None, description="What is explained. Default: that of `attribution`; the logit in the gallery of every report."
+    )
     window: tuple[NonNegativeInt, PositiveInt] | None = Field(
         None, description="Positions that are kept: the first, and the one after the last. Default: all."
     )
@@ -279,13 +282,15 @@ class Attribution(Strict):
     @field_validator("galleries")
     @classmethod
     def _best(cls, galleries: dict[str, Gallery | None]) -> dict[str, Gallery | None]:
-        return {"best": Gallery(best=4)} | galleries
+        # The gradient of a probability dies where the model is certain, which is where these are.
+        return {"best": Gallery(best=4, output="logit")} | galleries
 
     def gallery(self, name: str) -> Gallery | None:
-        """Return a gallery with its split and target resolved; None if there is none of this name."""
+        """Return a gallery with its split, target and output resolved; None if there is none of this name."""
         found = self.galleries.get(name)
-        own = {key: getattr(found, key) for key in ("split", "target") if getattr(found, key, None) is not None}
-        return found and found.model_copy(update={"split": self.split, "target": self.target} | own)
+        general = {key: getattr(self, key) for key in ("split", "target", "output")}
+        own = {key: value for key in general if (value := getattr(found, key, None)) is not None}
+        return found and found.model_copy(update=general | own)
 
     def changes(self) -> dict[str, Any]:
         """Return the settings that are laid over the preset's."""

@@ -27,6 +27,7 @@ def logo_grid(
     motifs: dict[str, Motif],
     labels: pl.DataFrame,
     columns: int,
+    numbered: bool = False,
 ) -> list[Axes]:
     """Draw the logos of all filters of one trial, each under the name of its best hit.
 
@@ -40,6 +41,8 @@ def logo_grid(
         Rows of `labels.tsv` of that trial: a ground-truth factor is named in black, another motif in grey.
     columns
         Logos in a row.
+    numbered
+        Whether the filter's number is put before the name.
     """
     rows = -(-len(labels) // columns)
     grid = place.subgridspec(rows, columns, hspace=0.9, wspace=0.12)
@@ -49,6 +52,7 @@ def logo_grid(
         axes = figure.add_subplot(grid[divmod(number, columns)])
         draw_logo(axes, motifs.get(row["filter"]), width)
         text = row["factor"] or row["target_name"] or "–"
+        text = f"{row['filter'].removeprefix('filter')}: {text}" if numbered else text
         axes.set_title(text, fontsize=5, pad=1.5, color=BLACK if row["factor"] else GREY)
         drawn.append(axes)
     _bits_axis(drawn[0])

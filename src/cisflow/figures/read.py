@@ -11,6 +11,7 @@ from cisflow.tables import (
     ACTIVATIONS,
     ATTRIBUTION_EXAMPLES,
     ATTRIBUTION_SCORES,
+    GALLERY,
     GRADIENTS,
     HISTORY,
     LABELS,
@@ -99,3 +100,8 @@ def activation_table(path: str | Path) -> pl.DataFrame:
     """Return values before and after the first activation of a run: statistics, histograms and pairs."""
     numbers = pl.col("start", "end", "value", "before", "after").cast(pl.Float64)
     return read_tsv(path, ACTIVATIONS).select(ACTIVATIONS).with_columns(numbers)
+
+
+def gallery_table(path: str | Path) -> pl.DataFrame:
+    """Return the attributions of a gallery's sequences, a row a base; `score` is null where it is no number."""
+    return _numbers(read_tsv(path, GALLERY), ["label", "prediction", "score"])

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,27 +11,22 @@ import jinja2
 import polars as pl
 
 from cisflow import __version__
+from cisflow.figures.captions import CAPTIONS, LEFT_OUT
 from cisflow.figures.read import match_table
 from cisflow.io import atomic
-from cisflow.tables import METRICS, read_tsv
+from cisflow.tables import FILTERS, METRICS, TOMTOM, read_tsv
 
-# Title and explanation of each standard figure, in the order of the page.
-FIGURES = {
-    "performance": ("Performance", "Test metrics, mean over targets; every dot is a trial, the bar its median."),
-    "matches": (
-        "Motif matches",
-        "Fraction of first-layer filters with a Tomtom hit; dashed: the same filters with shuffled positions.",
-    ),
-    "filters": (
-        "Filters",
-        "Logos of the first trial (0 to 2 bits), under their best hit: ground truth in black, another motif in grey, "
-        "a dash for none.",
-    ),
-    "training": (
-        "Training",
-        "Losses (with the L2 penalty) and validation metrics pooled over targets; a line a trial.",
-    ),
-}
+# Runs whose filters are listed, and hits of a filter.
+LISTED, HITS = 4, 3
+
+
+@dataclass
+class Table:
+    """A table of the page, folded under its title if it has one."""
+
+    columns: list[str]
+    rows: list[tuple]
+    title: str = ""
 
 
 @dataclass
@@ -41,19 +36,22 @@ class Section:
     title: str
     note: str = ""
     image: str = ""
-    columns: list[str] = field(default_factory=list)
-    rows: list[tuple] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Motifs:
+    """Paths of the tables of a task's filters."""
+
+    matches: Path
+    filters: Path
+    tomtom: Path
 
 
 def task_report(
-    task: str,
-    title: str,
-    settings: Mapping[str, Any],
-    figures: list[Path],
-    quality: Path,
-    metrics: Path,
-    matches: Path | None,
-) -> str:
+    task: str, title: str, settings: Mapping[str, Any], figures: list[Path], quality: Path, metrics: Path,
+    motifs: Motifs | None,
+) -> str:  # fmt: skip
     """Return the page.
 
     Parameters
@@ -63,22 +61,22 @@ def task_report(
     settings
         Its resolved configuration.
     figures
-        PNG files of the standard figures, by name.
-    quality, metrics, matches
-        Tables; `matches` is None for a task without filters.
+        PNG files of the standard figures, by name; the page says why one of `captions.LEFT_OUT` is not there.
+    quality, metrics, motifs
+        Tables; `motifs` is None for a task without filters.
     """
     images = {path.stem: base64.b64encode(path.read_bytes()).decode() for path in figures}
-    tables = {"performance": _metric_summary(metrics)}
-    if matches is not None:
-        tables["matches"] = _match_summary(matches)
-    sections = [
-        _table("Data set", "", read_tsv(quality, ()).pivot("split", index=["target", "quantity"], values="value"))
-    ]
-    for name, (heading, note) in FIGURES.items():
+    tables = {"performance": [_table(_metric_summary(metrics))]}
+    if motifs is not None:
+        tables["matches"] = [_table(_match_summary(motifs.matches))]
+        tables["filters"] = list(_filter_tables(motifs))
+    counts = read_tsv(quality, ()).pivot("split", index=["target", "quantity"], values="value")
+    sections = [Section("Data set", tables=[_table(counts)])]
+    for name, (heading, note) in CAPTIONS.items():
         if name in images:
-            section = _table(heading, note, tables.get(name))
-            section.image = images[name]
-            sections.append(section)
+            sections.append(Section(heading, note, images[name], tables.get(name, [])))
+        elif name in LEFT_OUT:
+            sections.append(Section(heading, LEFT_OUT[name]))
     environment = jinja2.Environment(loader=jinja2.PackageLoader("cisflow.figures"), autoescape=True)
     return environment.get_template("task.html.j2").render(
         task=task, title=title, version=__version__, sections=sections, settings=json.dumps(settings, indent=2)
@@ -91,10 +89,8 @@ def write_report(path: str | Path, html: str) -> None:
         partial.write_text(html)
 
 
-def _table(title: str, note: str, table: pl.DataFrame | None) -> Section:
-    if table is None:
-        return Section(title, note)
-    return Section(title, note, columns=table.columns, rows=[tuple(map(_text, row)) for row in table.iter_rows()])
+def _table(table: pl.DataFrame, title: str = "") -> Table:
+    return Table(table.columns, [tuple(map(_text, row)) for row in table.iter_rows()], title)
 
 
 def _text(value: Any) -> str:
@@ -113,6 +109,38 @@ def _metric_summary(path: Path) -> pl.DataFrame:
 def _match_summary(path: Path) -> pl.DataFrame:
     table = match_table(path).unpivot(["match_fraction", "match_any"], index=["run", "set"], variable_name="quantity")
     return _spread(table.with_columns(pl.col("value").cast(pl.Float64)), ["run", "set"], "quantity", "value")
+
+
+def _filter_tables(motifs: Motifs) -> Iterator[Table]:
+    """Yield how many filters of the first trial of each run match, beside their null, and each run's filters."""
+    filters, hits = read_tsv(motifs.filters, FILTERS), read_tsv(motifs.tomtom, TOMTOM)
+    # Without any hit nothing tells the types of the columns.
+    hits = hits.with_columns(pl.col("trial").cast(pl.Int64), pl.col("e_value", "q_value").cast(pl.Float64))
+    first = pl.col("trial") == filters["trial"].min()
+    filters, hits = filters.filter(first), hits.filter(first)
+    matrices = filters.group_by("run", maintain_order=True).agg(
+        pl.len().alias("filters"), (pl.col("status") == "ok").sum().alias("with a matrix")
+    )
+    for kind, column in (("filters", "with a hit"), ("shuffled", "shuffled ones with a hit")):
+        count = pl.col("query").n_unique().alias(column)
+        matrices = matrices.join(hits.filter(pl.col("set") == kind).group_by("run").agg(count), "run", "left")
+    yield _table(matrices.with_columns(pl.col("with a hit", "shuffled ones with a hit").fill_null(0)))
+    for run in filters["run"].unique(maintain_order=True)[:LISTED]:
+        own = filters.filter(pl.col("run") == run)
+        best = _best_hits(hits.filter((pl.col("run") == run) & (pl.col("set") == "filters")))
+        listed = own.join(best, left_on="filter", right_on="query", how="left", maintain_order="left")
+        columns = ("filter", "status", "sites", "bits", "consensus", "hits")
+        yield _table(listed.select(columns), f"{run}, trial {own['trial'][0]}: {len(own)} filters")
+
+
+def _best_hits(hits: pl.DataFrame) -> pl.DataFrame:
+    """Return for each query its best hits in words."""
+    words = pl.format(
+        "{} {} (E {}, q {})", pl.col("target_name").fill_null(""), "target",
+        *(pl.col(column).map_elements(lambda value: f"{value:.1e}", pl.String) for column in ("e_value", "q_value")),
+    )  # fmt: skip
+    ranked = hits.sort("e_value", maintain_order=True).group_by("query", maintain_order=True)
+    return ranked.agg(words.head(HITS).str.join("; ").alias("hits"))
 
 
 def _spread(table: pl.DataFrame, index: list[str], on: str, value: str) -> pl.DataFrame:

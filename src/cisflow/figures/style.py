@@ -21,7 +21,7 @@ ONE_COLUMN, TWO_COLUMNS, PAGE_HEIGHT = 89.0, 183.0, 247.0  # mm
 # Okabe & Ito (2008): told apart with every common form of colour blindness. Yellow is too light for lines on white.
 BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
-GREY, LIGHT_GREY = "#707070", "#C8C8C8"
+GREY, LIGHT_GREY, WHITE = "#707070", "#C8C8C8", "#FFFFFF"
 PALETTE = (BLACK, ORANGE, SKY_BLUE, GREEN, BLUE, VERMILION, PURPLE)
 
 # An activation and its modifications have one colour.

@@ -7,6 +7,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cisflow.figures import gallery
 from cisflow.figures.panels import by_activation, in_order, logo_grid, null_marks
 from cisflow.figures.read import filter_motifs, label_table, match_table, metric_table, with_panel
 from cisflow.figures.style import (
@@ -22,6 +23,8 @@ from cisflow.figures.style import (
 from cisflow.tables import HISTORY, read_tsv
 
 Drawn = tuple[Figure, pl.DataFrame]
+# What fits on a page, with letters that can be read.
+POSITIONS, SEQUENCES = 100, 6
 # The metrics that are drawn, with their axis label and the value of a predictor that knows nothing.
 SHOWN = {
     "auroc": ("AUROC", 0.5),
@@ -138,12 +141,25 @@ def filters(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
         figure, top = new_figure(TWO_COLUMNS, sum(heights) + 10 * len(heights)), 8
         for height, (run, part) in zip(heights, parts.items(), strict=True):
             motifs = filter_motifs(tables["motifs"], run, part["trial"][0])
-            drawn = logo_grid(figure, strip(figure, top, height, left=6), motifs, part, columns)
+            drawn = logo_grid(figure, strip(figure, top, height, left=6), motifs, part, columns, numbered=True)
             heading = {"fontsize": 7, "fontweight": "bold"}
             drawn[0].annotate(run, (0, 1), (0, 9), "axes fraction", "offset points", **heading)
             top += height + 10
     table = labels.filter(pl.col("run").is_in(shown))
     return figure, table.select("run", "trial", "filter", "factor", "target", "target_name", "e_value", "q_value")
+
+
+def sequences(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
+    """Draw what the runs read in the sequences of a gallery.
+
+    Parameters
+    ----------
+    tables
+        Path of `gallery`.
+    settings
+        `runs`: at most this many are drawn.
+    """
+    return gallery.draw(tables, {"positions": POSITIONS, "sequences": SEQUENCES, "runs": settings["runs"]})
 
 
 def matches(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:

@@ -49,7 +49,8 @@ def main() -> None:
         selected = from_split(sets.splits[gallery["split"]], target, gallery, models)
     rows, seed = [], reference_seed(args.task)
     for trial, model in zip(trials, models, strict=True):
-        about = {"task": args.task, **describe(trial), "target": sets.targets[target]}
+        output = settings.output if sets.kind == "binary" else "value"
+        about = {"task": args.task, **describe(trial), "target": sets.targets[target], "output": output}
         explained = Explained.by(settings, model, target, sets.kind)
         own = list(gallery_rows(about, explained, selected, gallery["method"], positions, settings, seed, sets.kind))
         undefined = len({row["sequence"] for row in own if row["score"] is None})

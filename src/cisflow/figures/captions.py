@@ -1,0 +1,29 @@
+"""What the standard figures of a task show: title and explanation, in the order of its report page."""
+
+CAPTIONS = {
+    "performance": ("Performance", "Test metrics, mean over targets; every dot is a trial, the bar its median."),
+    "matches": (
+        "Motif matches",
+        "Fraction of first-layer filters with a Tomtom hit; dashed: the same filters with shuffled positions.",
+    ),
+    "filters": (
+        "Filters",
+        "Logos of the first trial (0 to 2 bits), under the filter's number and its best hit: ground truth in black, "
+        "another motif in grey, a dash for none.",
+    ),
+    "sequences": (
+        "Best-scoring sequences",
+        "What the first trial of each run reads in the sequences of the highest output, in the mean over the runs: "
+        "letters as high as the attribution of the base that is there.",
+    ),
+    "training": (
+        "Training",
+        "Losses (with the L2 penalty) and validation metrics pooled over targets; a line a trial.",
+    ),
+}
+
+# What stands in the place of figures that a task has not.
+LEFT_OUT = {
+    "filters": "This task reads no filters: its configuration has 'filters: null'.",
+    "sequences": "No sequences are explained: the task's configuration has 'best: null' under 'attribution.galleries'.",
+}
