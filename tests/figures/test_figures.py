@@ -13,10 +13,10 @@ from matplotlib import pyplot as plt
 
 from cisflow.figures import fig1, style, task
 from cisflow.figures.logos import BASES
-from cisflow.figures.report import task_report
+from cisflow.figures.report import Motifs, task_report
 from cisflow.io import write_tsv
 from cisflow.pwm import Motif, write_meme
-from cisflow.tables import LABELS, MATCHES, METRICS, read_tsv
+from cisflow.tables import FILTERS, LABELS, MATCHES, METRICS, TOMTOM, read_tsv
 
 mpl.use("Agg")
 MODELS, ACTIVATIONS, TRIALS = ("cnn-deep", "cnn-2"), ("exponential", "relu"), 6
@@ -267,25 +267,63 @@ def test_notebooks_are_thin_and_committed_without_outputs(root):
         assert any("parameters" in cell["metadata"].get("tags", []) for cell in code), path
 
 
-def test_the_page_of_a_task_has_its_tables(tables, tmp_path):
-    for name in ("performance", "matches"):
-        figure, numbers = getattr(task, name)(tables, {})
-        style.save(figure, numbers, tmp_path / "figures" / f"{name}.pdf")
+@pytest.fixture
+def page(tables, tmp_path):
+    """Return a function that makes the page of a task with these figures, and tables of two filters of one trial."""
+    about = {"task": "task1", "run": "cnn-2_relu", "model": "cnn-2", "activation": "relu", "trial": 0}
+    filters = [about | {"filter": "filter0", "status": "ok", "sites": 812, "bits": 9.25, "consensus": "CCATATTAGG"}]
+    filters.append(about | {"filter": "filter1", "status": "never active"})
+    hits = [
+        about | {"set": name, "query": f"filter{n % 2}", "target": f"MA000{n}.1", "target_name": f"TF{n}",
+                 "p_value": 1e-9 * n, "e_value": 1e-6 * n, "q_value": 2e-6 * n}
+        for name, n in (("filters", 8), ("filters", 2), ("filters", 4), ("filters", 6), ("shuffled", 1))
+    ]  # fmt: skip
     quality = [
         {"split": s, "target": "all", "quantity": "sequences", "value": n} for s, n in (("train", 400), ("test", 100))
     ]
     write_tsv(tmp_path / "quality.tsv", quality[0], quality)
-    paths = {
-        "quality": tmp_path / "quality.tsv",
-        "metrics": Path(tables["metrics"]),
-        "matches": Path(tables["matches"]),
-    }
-    figures = [tmp_path / "figures" / f"{name}.png" for name in ("performance", "matches")]
-    page = task_report("task1", "Title <b>", {"trials": 6}, figures, **paths)
-    assert "Title &lt;b&gt;" in page
-    assert page.count("data:image/png;base64,") == 2
+
+    def write(names, with_filters=True, with_hits=True):
+        for name in names:
+            figure, numbers = getattr(task, name)(tables, {"runs": 2})
+            style.save(figure, numbers, tmp_path / "figures" / f"{name}.pdf")
+        write_tsv(tmp_path / "filters.tsv", FILTERS, filters)
+        write_tsv(tmp_path / "tomtom.tsv", TOMTOM, hits if with_hits else [])
+        motifs = Motifs(Path(tables["matches"]), tmp_path / "filters.tsv", tmp_path / "tomtom.tsv")
+        figures = [tmp_path / "figures" / f"{name}.png" for name in names]
+        quality, metrics = tmp_path / "quality.tsv", Path(tables["metrics"])
+        settings = {"trials": 6}
+        return task_report("task1", "Title <b>", settings, figures, quality, metrics, motifs if with_filters else None)
+
+    return write
+
+
+def test_the_page_of_a_task_has_its_tables(tables, page):
+    text = page(("performance", "matches", "filters"))
+    assert "Title &lt;b&gt;" in text
+    assert text.count("data:image/png;base64,") == 3
     values = read_tsv(tables["metrics"], METRICS).filter(
         (pl.col("run") == "cnn-2_relu") & (pl.col("metric") == "auroc")
     )["value"]
-    assert f"{round(values.mean(), 4)} ± {round(values.std(ddof=0), 4)}" in page
-    assert "<td>400</td>" in page
+    assert f"{round(values.mean(), 4)} ± {round(values.std(ddof=0), 4)}" in text
+    assert "<td>400</td>" in text
+
+
+def test_the_page_lists_the_filters_with_their_best_hits_and_the_null(page):
+    text = page(("performance", "matches", "filters"))
+    assert "cnn-2_relu, trial 0: 2 filters" in text
+    cells = "".join(f"<td>{value}</td>" for value in ("filter0", "ok", 812, "9.25", "CCATATTAGG"))
+    assert cells in text
+    assert "TF2 MA0002.1 (E 2.0e-06, q 4.0e-06); TF4 MA0004.1 (E 4.0e-06, q 8.0e-06); TF6 MA0006.1" in text
+    assert "MA0008.1" not in text, "three of the four hits"
+    # Of two filters one has a matrix, one has hits, and one of the shuffled ones has a hit.
+    assert "<td>cnn-2_relu</td><td>2</td><td>1</td><td>1</td><td>1</td>" in text
+    without = page(("performance", "matches", "filters"), with_hits=False)
+    assert "<td>cnn-2_relu</td><td>2</td><td>1</td><td>0</td><td>0</td>" in without
+
+
+def test_the_page_says_what_the_task_does_without(page):
+    text = page(("performance",), with_filters=False)
+    assert "This task reads no filters" in text.replace("&#39;", "'")
+    assert "'best: null' under 'attribution.galleries'" in text.replace("&#39;", "'")
+    assert text.count("data:image/png;base64,") == 1

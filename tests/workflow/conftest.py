@@ -74,5 +74,7 @@ USER_TASK = """
     model: {name: cnn-50, activation: [relu, exponential]}
     trials: 2
     training: {epochs: 3, device: any, loggers: [tensorboard, wandb]}
-    attribution: {sequences: 6}
+    attribution:
+      sequences: 6
+      galleries: {own: {rows: [7, 2], among: positives, window: [10, 50], runs: [cnn-50_relu], trial: 1}}
 """

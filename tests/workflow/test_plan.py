@@ -22,6 +22,7 @@ TARGETS = [
     "tasks/task1/motifs/activations/cnn-deep_relu.tsv",
     "tasks/task5/attribution/quality.tsv", "tasks/task3/modisco/cnn-dist_relu/report.html",
     "tasks/task6/modisco/residualbind_relu/report.html",
+    "tasks/task4/attribution/galleries/fibroblast.tsv",
 ]  # fmt: skip
 
 
@@ -72,6 +73,47 @@ def test_patterns_that_cannot_be_found_are_refused_before_any_job(clone, setting
     done = snakemake(clone, "--profile", "profiles/local", "-n", f"results/tasks/small/modisco/{run}/report.html")
     assert done.returncode != 0
     assert message in done.stdout
+
+
+def test_a_gallery_that_the_task_does_not_name_is_refused_before_any_job(clone):
+    done = snakemake(clone, "--profile", "profiles/local", "-n", "results/tasks/task5/attribution/galleries/chosen.tsv")
+    assert done.returncode != 0
+    assert "task 'task5' has no gallery 'chosen'; its galleries: best, selected." in done.stdout
+
+
+def test_a_region_is_read_from_its_genome_and_a_gallery_trains_only_its_runs(clone):
+    target = "results/tasks/task4/attribution/galleries/locus.tsv"
+    output = succeed(clone, "--profile", "profiles/local", "-n", "-p", target)
+    assert re.search(
+        r"--genome resources/hg19/chr9.fa.gz .*?--runs \S+basset_relu \S+basset_exponential", output, re.DOTALL
+    )
+    tasks = clone / "config/tasks.yaml"
+    tasks.write_text(tasks.read_text().replace("target: 113 #", "runs: [basset_relu]\n          target: 113 #"))
+    assert jobs(succeed(clone, "--profile", "profiles/local", "-n", target))["train"] == 1
+
+
+def test_the_locus_joins_figure_3_when_it_exists(clone):
+    target, locus = "results/figures/fig3.pdf", clone / "results/tasks/task4/attribution/galleries/locus.tsv"
+    output = succeed(clone, "--profile", "profiles/local", "-n", target)
+    assert "task4" not in output
+    locus.parent.mkdir(parents=True)
+    locus.touch()
+    assert "task4/attribution/galleries/locus.tsv" in succeed(clone, "--profile", "profiles/local", "-n", "-p", target)
+
+
+def test_a_task_without_filters_and_gallery_still_has_a_report(clone):
+    with (clone / "config/tasks.yaml").open("a") as file:
+        file.write("""
+  plain:
+    dataset: *task1_dataset
+    model: {name: cnn-2}
+    filters: null
+    attribution: {galleries: {best: null}}
+""")
+    planned = jobs(succeed(clone, "--profile", "profiles/local", "-n", "results/tasks/plain/report.html"))
+    assert planned["task_report"] == 1
+    assert planned["draw_task"] == 2, "performance and training"
+    assert not {"explain_gallery", "filters", "tomtom"} & set(planned)
 
 
 def test_the_default_target_is_every_figure(clone):

@@ -8,12 +8,14 @@ import pytest
 from cisflow.attribution.presets import METHODS
 from cisflow.attribution.store import read_map
 from cisflow.cli.predict import predict_fasta
+from cisflow.io import h5_reader
 from cisflow.pwm import read_meme
-from cisflow.tables import ATTRIBUTION_QUALITY, read_tsv
+from cisflow.tables import ATTRIBUTION_QUALITY, GALLERY, read_tsv
 from tests.workflow.conftest import USER_TASK, succeed, write_user_data
 
 TARGET = "results/tasks/mine/report.html"
 QUALITY = "results/tasks/mine/attribution/quality.tsv"
+GALLERY_FILE = "results/tasks/mine/attribution/galleries/own.tsv"
 LOCAL = ("--profile", "profiles/local", "--cores", "2")
 
 
@@ -26,7 +28,7 @@ def done(root, tmp_path_factory):
     write_user_data(clone / "data" / "mine.h5")
     with (clone / "config/tasks.yaml").open("a") as file:
         file.write(USER_TASK)
-    succeed(clone, *LOCAL, TARGET, QUALITY)
+    succeed(clone, *LOCAL, TARGET, QUALITY, GALLERY_FILE)
     return clone
 
 
@@ -38,7 +40,7 @@ def test_every_standard_output_is_there(done):
             assert files == {"model.json", "best.safetensors", "last.safetensors", "history.tsv"}
             assert (task / "motifs/meme" / run / f"{trial}.meme").is_file()
         assert (task / "predictions" / f"{run}.parquet").is_file()
-    for name in ("performance", "training", "filters", "matches"):
+    for name in ("performance", "training", "filters", "matches", "sequences"):
         for ending in ("pdf", "png", "tsv", "json"):
             assert (task / "figures" / f"{name}.{ending}").stat().st_size > 0
 
@@ -70,6 +72,27 @@ def test_every_trial_is_explained_by_every_method(done):
     assert errors["value"].max() < 0.01, "or the gate would not have let it pass"
 
 
+def test_the_best_sequences_are_explained_by_every_run(done):
+    best = read_tsv(done / "results/tasks/mine/attribution/galleries/best.tsv", GALLERY)
+    assert len(best) == 2 * 4 * 60
+    assert set(best["output"]) == {"logit"}
+    # The best in the mean over the runs are best by the predictions too.
+    parts = [pl.read_parquet(done / f"results/tasks/mine/predictions/{run}.parquet") for run in set(best["run"])]
+    logit = (pl.col("p.bound") / (1 - pl.col("p.bound"))).log()
+    mean = pl.concat(parts).filter(trial=0, set="test").group_by("id").agg(logit.mean())
+    wanted = mean.sort("p.bound", descending=True)["id"][:4].to_list()
+    assert best["sequence"].unique(maintain_order=True).to_list() == wanted
+
+
+def test_a_gallery_has_the_rows_that_the_task_names(done):
+    own = read_tsv(done / GALLERY_FILE, GALLERY)
+    assert own.select("run", "trial").unique().rows() == [("cnn-50_relu", 1)]
+    assert (own["position"].min(), own["position"].max(), own["label"].min()) == (10, 49, 1)
+    with h5_reader(done / "results/tasks/mine/dataset.h5") as h5:
+        positives = h5["test/id"][:][h5["test/y"][:, 0] == 1]
+    assert own["sequence"].unique(maintain_order=True).to_list() == [positives[7].decode(), positives[2].decode()]
+
+
 def test_optional_loggers_wrote_their_files(done):
     run = done / "results/tasks/mine/runs/cnn-50_relu"
     assert len(list(run.glob("tensorboard/trial-*/events*"))) >= 2
@@ -79,7 +102,9 @@ def test_optional_loggers_wrote_their_files(done):
 def test_the_page_needs_no_other_file(done):
     page = (done / TARGET).read_text()
     assert "My own binding sites" in page
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("data:image/png;base64,") == 5
+    assert "Best-scoring sequences" in page
+    assert "cnn-50_relu, trial 0: 32 filters" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "cnn-50_exponential" in page
 
@@ -152,4 +177,6 @@ def test_the_report_of_snakemake_has_the_figures(done):
     succeed(done, *LOCAL, "--report", "report.html", TARGET)
     page = (done / "report.html").read_text()
     assert "figures/performance.png" in page
+    assert "figures/sequences.png" in page
     assert "mine" in page
+    assert "What the first trial of each run reads in the sequences of the highest output" in page

@@ -12,7 +12,6 @@ from cisflow.config.project import Project
 from cisflow.config.tasks import Task
 from cisflow.config.yaml import Section, place
 
-DRAWN = 4  # standard figures
 UNITS = {"cpu": "CPU core", "gpu": "GPU"}
 
 
@@ -86,8 +85,9 @@ def _runs(task: Task, size: Size | None) -> Table:
 def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
     runs = task.runs()
     filters = 3 if task.filters else 0  # filters, tomtom, matches
-    figures = DRAWN if task.filters else DRAWN - 2
-    jobs = 1 + len(runs) + 1 + filters + figures + 1
+    gallery = 2 if task.attribution.gallery("best") else 0  # explained, drawn
+    figures = 4 if task.filters else 2
+    jobs = 1 + len(runs) + 1 + filters + gallery + figures + 1
     others = f"{jobs - len(runs)} others, and those of its sources"
     yield f"\n[bold]jobs[/]      {jobs}: {len(runs)} trainings of {task.trials} trials, {others}"
     if size is None:

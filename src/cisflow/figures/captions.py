@@ -9,7 +9,8 @@ CAPTIONS = {
     "filters": (
         "Filters",
         "Logos of the first trial (0 to 2 bits), under the filter's number and its best hit: ground truth in black, "
-        "another motif in grey, a dash for none.",
+        "another motif in grey, a dash for none. The first table counts the filters that have a hit, and, for what "
+        "chance gives, the same filters with shuffled positions; the others list the filters of the first runs.",
     ),
     "sequences": (
         "Best-scoring sequences",

@@ -27,7 +27,7 @@ from cisflow.figures.style import TWO_COLUMNS, colour, label, missing, new_figur
 
 # Millimetres: a logo, what is between two lines of a or two sequences of b and c, and what a panel has above.
 ROW, BETWEEN, HEAD, BOTTOM = 8.5, 5.0, 8.5, 8.0
-PAIRS = {"b": ("zbed2", "ZBED2"), "c": ("irf1", "IRF1")}
+TITLES = {"b": "ZBED2", "c": "IRF1"}
 WITHOUT_A = (
     "Task 4 (Basset): this panel joins when its gallery exists (task4/attribution/galleries/locus.tsv).\n"
     "It needs er.h5 (about 10 GB), which has to be made by hand: config/sources.yaml, basset-er, says how."
@@ -52,7 +52,8 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     DataFrame
         The scores that are drawn, with the column `panel`.
     """
-    found = {letter: _gallery(tables[key], settings, settings["sequences"]) for letter, (key, _) in PAIRS.items()}
+    paths = {"b": tables["zbed2"], "c": tables["irf1"]}
+    found = {letter: _gallery(path, settings, settings["sequences"]) for letter, path in paths.items()}
     found = {letter: with_letters(table, settings["positions"]).filter("letters") for letter, table in found.items()}
     locus = _gallery(tables["locus"], settings, 1) if "locus" in tables else None
     lines = _lines(locus, settings["line"]) if locus is not None else []
@@ -119,7 +120,7 @@ def _beside(figure: Figure, top: float, table: pl.DataFrame, activations: list[s
                 axes.set_title(heading(own, run_names(own)).rpartition(" (")[0], loc="left", pad=1, fontsize=6)
             if row == 0:
                 title = {"fontweight": "bold", "color": colour(activation)}
-                text = f"{PAIRS[letter][1]}, {label(activation)}"
+                text = f"{TITLES[letter]}, {label(activation)}"
                 axes.annotate(text, (0, 1), (0, 11), "axes fraction", "offset points", **title)
             if row == column == 0:
                 panel(axes, letter, x=-3, y=4)

@@ -103,5 +103,6 @@ def _letters(base: str, places: NDArray, floors: NDArray, heights: NDArray) -> P
 def _glyph(base: str) -> Path:
     """Return the outline of a letter, as wide and as high as 1."""
     path = TextPath((0, 0), base, size=1, prop=FontProperties(weight="bold"))
-    low, high = path.vertices.min(0), path.vertices.max(0)
-    return Path((path.vertices - low) / (high - low), path.codes)
+    # Of the outline: the vertices that close a loop are not on it.
+    box = path.get_extents()
+    return Path((path.vertices - box.min) / box.size, path.codes)

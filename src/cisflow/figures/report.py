@@ -129,7 +129,7 @@ def _filter_tables(motifs: Motifs) -> Iterator[Table]:
         own = filters.filter(pl.col("run") == run)
         best = _best_hits(hits.filter((pl.col("run") == run) & (pl.col("set") == "filters")))
         listed = own.join(best, left_on="filter", right_on="query", how="left", maintain_order="left")
-        columns = ("filter", "status", "sites", "bits", "consensus", "hits")
+        columns = ("filter", "status", "sites", "bits", "consensus", "best hits")
         yield _table(listed.select(columns), f"{run}, trial {own['trial'][0]}: {len(own)} filters")
 
 
@@ -140,7 +140,7 @@ def _best_hits(hits: pl.DataFrame) -> pl.DataFrame:
         *(pl.col(column).map_elements(lambda value: f"{value:.1e}", pl.String) for column in ("e_value", "q_value")),
     )  # fmt: skip
     ranked = hits.sort("e_value", maintain_order=True).group_by("query", maintain_order=True)
-    return ranked.agg(words.head(HITS).str.join("; ").alias("hits"))
+    return ranked.agg(words.head(HITS).str.join("; ").alias("best hits"))
 
 
 def _spread(table: pl.DataFrame, index: list[str], on: str, value: str) -> pl.DataFrame:
