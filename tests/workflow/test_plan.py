@@ -118,7 +118,15 @@ def test_a_task_without_filters_and_gallery_still_has_a_report(clone):
 
 def test_the_default_target_is_every_figure(clone):
     planned = jobs(succeed(clone, "--profile", "profiles/local", "-n"))
-    assert planned["draw_figure"] == len(figures(clone)) >= 17
+    assert planned["draw_figure"] == len(figures(clone)) >= 24
+
+
+def test_the_demo_leaves_out_what_needs_large_downloads(clone):
+    output = succeed(clone, "--profile", "profiles/demo", "-n")
+    drawn = set(re.findall(r"output: results/demo/figures/(\w+).pdf", output))
+    assert drawn == set(figures(clone)) - {"s6", "s8", "s12", "task2_performance", "task2_any_motif"}
+    assert "deepsea" not in output
+    assert "basset" not in output
 
 
 def test_figure_1_at_paper_scale_is_a_few_dozen_jobs_planned_in_seconds(clone):

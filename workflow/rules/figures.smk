@@ -3,7 +3,7 @@
 
 rule figures:
     input:
-        expand("<results>/figures/{figure}.pdf", figure=project.figures),
+        expand("<results>/figures/{figure}.pdf", figure=project.figures_of_all()),
 
 
 rule draw_figure:

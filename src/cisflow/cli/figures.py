@@ -37,8 +37,8 @@ def list_figures(project: Project, out: Console, config: str | Path = BASE) -> N
     for column in table.columns[2:6]:
         column.justify = "right"
     for name, figure in project.figures.items():
-        optional = [task for task in _tasks(figure.optional) if task not in _tasks(figure.tables)]
-        made_from = ", ".join(_tasks(figure.tables)) + (f" (and {', '.join(optional)}, if run)" if optional else "")
+        optional = [task for task in _tasks(figure.optional) if task not in figure.tasks()]
+        made_from = ", ".join(figure.tasks()) + (f" (and {', '.join(optional)}, if run)" if optional else "")
         table.add_row(name, state(project, name, figure), *_cost(project, name, figure, jobs, sizes), made_from)
     out.print(table)
     for line in _notes(project):
@@ -49,7 +49,7 @@ def state(project: Project, name: str, figure: Figure) -> str:
     """Return 'drawn', 'can be drawn here' or on a GPU, or that data has to be fetched first."""
     if Path(project.root, project.settings.results, "figures", f"{name}.pdf").exists():
         return "drawn"
-    tasks = [project.task(task) for task in _tasks(figure.tables)]
+    tasks = [project.task(task) for task in figure.tasks()]
     if any(True for task in tasks for _ in missing_data(project, task)):
         return "needs data"
     gpu = any(task.training.device == "gpu" for task in tasks)
@@ -62,10 +62,10 @@ def _cost(
     """Return jobs to run, hours of one GPU, hours of one core, and gigabytes."""
     own = [number for number in jobs.of("draw_figure", figure=name) if not jobs.jobs[number].done]
     trainings = [(jobs.wildcard(n, "task"), jobs.jobs[n].wildcards["run"]) for n in own if jobs.jobs[n].rule == "train"]
-    if any(sizes[task] is None for task in _tasks(figure.tables)):
+    if any(sizes[task] is None for task in figure.tasks()):
         return str(len(own)), UNKNOWN, UNKNOWN, UNKNOWN
     work = sum(run_work(project.task(task), run, sizes[task]) for task, run in trainings)
-    disk = sum(disk_of(project.task(task), sizes[task]) for task in _tasks(figure.tables))
+    disk = sum(disk_of(project.task(task), sizes[task]) for task in figure.tasks())
     rates = project.settings.estimates
     return str(len(own)), _hours(work, rates.gpu), _hours(work, rates.cpu), f"{disk / 1e9:.1f}"
 
@@ -114,4 +114,4 @@ def _tasks(tables: dict[str, str]) -> list[str]:
 
 
 def _all_tasks(project: Project) -> list[str]:
-    return list(dict.fromkeys(task for figure in project.figures.values() for task in _tasks(figure.tables)))
+    return list(dict.fromkeys(task for figure in project.figures.values() for task in figure.tasks()))

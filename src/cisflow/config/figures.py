@@ -176,6 +176,10 @@ class Figure(Strict):
     optional: dict[Name, str] = Field({}, description="Tables whose panel joins when they exist.")
     settings: Any
 
+    def tasks(self) -> list[str]:
+        """Return the tasks whose tables it needs."""
+        return list(dict.fromkeys(path.split("/")[0] for path in self.tables.values()))
+
     @model_validator(mode="after")
     def _tables_that_are_read(self):
         _, needed, joining = KINDS[self.kind]

@@ -34,6 +34,9 @@ class Settings(Strict):
     sources: str = "config/sources.yaml"
     figures: str = "config/figures.yaml"
     claims: str = "config/claims.yaml"
+    leave_out: list[Name] = Field(
+        [], description="Tasks whose figures are drawn only when they are asked for by name, as for a large download."
+    )
     reproduce: list[Name] | None = Field(
         None, description="Tasks that are run for reproduction.md; the others join where they have been. Default: all."
     )
@@ -66,6 +69,11 @@ class Project:
     def figure(self, name: str) -> Figure:
         """Return a figure by name; raises as `task` does."""
         return _named(self.figures, name, "figure")
+
+    def figures_of_all(self) -> list[str]:
+        """Return the figures that are drawn when all are asked for."""
+        left_out = set(self.settings.leave_out)
+        return [name for name, figure in self.figures.items() if not left_out & set(figure.tasks())]
 
     def source_file(self, name: str, file: str | None = None) -> str:
         """Return the path of a file of a source; of a JASPAR release without a file name, its counts."""
@@ -147,7 +155,7 @@ def load_project(
         name: attempt(validate, models[name], document) for name, document in documents.items() if document is not None
     }
     parts = {name: getattr(value, name) for name, value in checked.items() if value is not None}
-    problems += _dangling_names(documents, settings.reproduce)
+    problems += _dangling_names(documents, settings)
     if problems:
         raise CisflowError("the configuration has problems:\n" + "\n".join(problems))
     return Project(root, settings, **parts, documents=documents)
@@ -180,7 +188,7 @@ def _load_tasks(root: Path, files: list[str]) -> Section:
     return merged
 
 
-def _dangling_names(documents: Mapping[str, Section | None], reproduced: list[Name] | None) -> list[str]:
+def _dangling_names(documents: Mapping[str, Section | None], settings: Settings) -> list[str]:
     """Return a problem for each name that points to nothing: a task's sources, a figure's or claim's task, one to run.
 
     It reads the documents as they stand, so that these problems are reported together with those of the models.
@@ -200,9 +208,10 @@ def _dangling_names(documents: Mapping[str, Section | None], reproduced: list[Na
     for name, figure in entries["figures"].items():
         for key, table in _mapping(figure, "tables").items():
             point("figures", ("figures", name, "tables", key), str(table).split("/")[0], tasks, "task")
-    for number, task in enumerate(reproduced or ()):
-        if documents["tasks"] is not None and task not in tasks:
-            problems.append(f"config: reproduce.{number}: there is no task '{task}'.{did_you_mean(task, tasks)}")
+    for key in ("reproduce", "leave_out"):
+        for number, task in enumerate(getattr(settings, key) or ()):
+            if documents["tasks"] is not None and task not in tasks:
+                problems.append(f"config: {key}.{number}: there is no task '{task}'.{did_you_mean(task, tasks)}")
     for name, claim in entries["claims"].items():
         found = _value(claim, "task")
         for task in found if isinstance(found, list) else [found]:
