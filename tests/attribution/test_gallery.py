@@ -10,7 +10,8 @@ from tests.attribution.test_mutagenesis import network, sequences
 from cisflow.attribution.choose import find_target
 from cisflow.attribution.explained import Explained
 from cisflow.attribution.gallery import from_genome, from_split, gallery_rows, kept
-from cisflow.attribution.methods import attribute, reduce
+from cisflow.attribution.maps import reduce
+from cisflow.attribution.methods import attribute
 from cisflow.attribution.presets import PRESETS
 from cisflow.errors import CisflowError
 from cisflow.evaluation.predict import predict

@@ -105,10 +105,13 @@ def test_hits_are_drawn_where_they_align(tables):
     def tallest(axes) -> dict[int, float]:
         """Height of the tallest letter by position."""
         heights: dict[int, float] = {}
+        to_data = axes.transData.inverted()
+        # All letters of a base may be one patch, of many outlines.
         for patch in axes.patches:
-            box = patch.get_extents().transformed(axes.transData.inverted())
-            place = round((box.x0 + box.x1) / 2)
-            heights[place] = max(heights.get(place, 0), box.height)
+            for outline in patch.get_transform().transform_path(patch.get_path()).to_polygons():
+                (left, low), (right, high) = to_data.transform([outline.min(0), outline.max(0)])
+                place = round((left + right) / 2)
+                heights[place] = max(heights.get(place, 0), high - low)
         return {place: height for place, height in heights.items() if height > 0.5}
 
     assert sorted(tallest(figure.axes[0])) == list(range(10)), "four positions on either side are drawn, if there are"

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cisflow.attribution.explained import Explained
-from cisflow.attribution.methods import attribute, reduce
+from cisflow.attribution.maps import reduce
+from cisflow.attribution.methods import attribute
 from cisflow.attribution.presets import Settings
 from cisflow.datasets.region import read_region
 from cisflow.errors import CisflowError
