@@ -26,7 +26,9 @@ def test_the_figure_is_there_in_every_form(demo):
         assert (demo / f"{FIGURE}.{ending}").stat().st_size > 1000
     record = json.loads((demo / f"{FIGURE}.json").read_text())
     tables = {"metrics.tsv", "motifs/labels.tsv", "motifs/matches.tsv"}
-    runs = {f"{model}_{activation}" for model in ("cnn-2", "cnn-50", "cnn-deep") for activation in ("relu", "exponential")}
+    runs = {
+        f"{model}_{activation}" for model in ("cnn-2", "cnn-50", "cnn-deep") for activation in ("relu", "exponential")
+    }
     tables |= {f"motifs/meme/{run}/trial-{trial}.meme" for run in runs for trial in (0, 1)}
     assert record["inputs"].keys() == {f"results/demo/tasks/task1/{table}" for table in tables}
     assert record["versions"]["matplotlib"]
