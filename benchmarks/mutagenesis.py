@@ -7,7 +7,7 @@ import argparse
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -24,13 +24,15 @@ from cisflow.models.convnet import ConvNet, one_hot
 BATCH = 1000
 
 
-def timed(work: Callable[[], torch.Tensor], repeats: int) -> tuple[torch.Tensor, list[float]]:
-    seconds = []
+def in_turns(works: Sequence[Callable[[], torch.Tensor]], repeats: int) -> list[tuple[torch.Tensor, list[float]]]:
+    """Return what each work computed, and its times: one of each, then again, as the machine's own speed changes."""
+    found, seconds = [None] * len(works), [[] for _ in works]
     for _ in range(repeats):
-        started = time.perf_counter()
-        found = work()
-        seconds.append(time.perf_counter() - started)
-    return found, seconds
+        for number, work in enumerate(works):
+            started = time.perf_counter()
+            found[number] = work()
+            seconds[number].append(time.perf_counter() - started)
+    return list(zip(found, seconds, strict=True))
 
 
 def report(name: str, seconds: list[float], base: list[float]) -> None:
@@ -68,8 +70,8 @@ def compare_mutagenesis(explained: Explained, x: np.ndarray, args: argparse.Name
 
         return work
 
-    (default, base), (_, plain) = timed(theirs(True), args.repeats), timed(theirs(False), args.repeats)
-    ours, seconds = timed(lambda: mutagenesis(explained, x), args.repeats)
+    works = theirs(True), theirs(False), lambda: mutagenesis(explained, x)
+    (default, base), (_, plain), (ours, seconds) = in_turns(works, args.repeats)
     report("mutagenesis, tangermeme as it comes", base, base)
     report("mutagenesis, tangermeme with fast=False", plain, base)
     report("mutagenesis, cisflow", seconds, base)
@@ -86,10 +88,10 @@ def compare_deep_lift(explained: Explained, x: np.ndarray, args: argparse.Namesp
             batch_size=BATCH, device=args.device, warning_threshold=float("inf"),
         )  # fmt: skip
 
-    _, base = timed(theirs, args.repeats)
-    _, seconds = timed(
-        lambda: torch.from_numpy(attribute(explained, x, "deep_lift_shap", settings).scores), args.repeats
-    )
+    def ours() -> torch.Tensor:
+        return torch.from_numpy(attribute(explained, x, "deep_lift_shap", settings).scores)
+
+    (_, base), (_, seconds) = in_turns((theirs, ours), args.repeats)
     report(f"DeepLIFT/SHAP of {len(x)}, tangermeme alone", base, base)
     report(f"DeepLIFT/SHAP of {len(x)}, cisflow", seconds, base)
 

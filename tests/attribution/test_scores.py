@@ -10,9 +10,10 @@ from cisflow.attribution.choose import choose
 from cisflow.attribution.maps import Map
 from cisflow.attribution.presets import PRESETS
 from cisflow.attribution.quality import check_limits, correlations, quality_rows
-from cisflow.attribution.score import bits, clearest, example_rows, localisation, read_truth, score_row, truth_rows
+from cisflow.attribution.score import clearest, example_rows, localisation, score_row, truth_rows
 from cisflow.attribution.store import Sequences, read_map, write_map
 from cisflow.datasets.store import Split, write_dataset
+from cisflow.datasets.truth import bits, read_truth
 from cisflow.errors import CisflowError
 from cisflow.tables import ATTRIBUTION_EXAMPLES, ATTRIBUTION_QUALITY, ATTRIBUTION_SCORES
 

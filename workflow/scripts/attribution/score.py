@@ -8,6 +8,7 @@ import numpy as np
 
 from cisflow.attribution import score
 from cisflow.attribution.store import read_map
+from cisflow.datasets.truth import INFORMATIVE, bits, read_truth
 from cisflow.evaluation.evaluate import describe, trial_folders
 from cisflow.io import write_tsv
 from cisflow.provenance import record
@@ -31,8 +32,8 @@ def main() -> None:
     args = flags.parse_args()
     trials = [(folder, trial) for folder in args.runs for trial in trial_folders(folder)]
     first = read_map(args.maps / args.runs[0].name / f"{trials[0][1].name}.{args.methods[0]}.h5")
-    truth = score.read_truth(args.dataset, args.split, first.id)
-    motif, scored, rows = score.bits(truth) > score.INFORMATIVE, [], []
+    truth = read_truth(args.dataset, args.split, first.id)
+    motif, scored, rows = bits(truth) > INFORMATIVE, [], []
     for folder, trial in trials:
         about = {"task": args.task, **describe(trial)}
         for method in args.methods:
