@@ -48,7 +48,8 @@ GALLERY = (*ABOUT, "target", "output", "method", "example", "sequence", "label",
 
 # Columns that hold names, which may look like numbers.
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
-    "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name", "scanner", "ends")  # fmt: skip
+    "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name",
+    "scanner", "ends")  # fmt: skip
 
 
 def read_tsv(path: str | Path, columns: Sequence[str]) -> pl.DataFrame:

@@ -99,7 +99,7 @@ def test_rows_of_the_tables_have_their_columns(tmp_path, with_truth):
     write_map(tmp_path / "m.h5", Map(scores), sequences, "saliency", "YY1", PRESETS["paper-2021"])
     stored, truth = read_map(tmp_path / "m.h5"), read_truth(with_truth, "test", sequences.id)
     auroc, aupr = localisation(stored.scores, bits(truth) > 0.01)
-    row = score_row(ABOUT, stored, auroc, aupr)
+    row = score_row(ABOUT | {"method": "saliency"}, auroc, aupr)
     assert tuple(row) == ATTRIBUTION_SCORES
     assert (row["auroc"], row["aupr"], row["sequences"]) == (1.0, 1.0, 4)
     examples = list(example_rows(ABOUT, stored, auroc, aupr, np.array([2])))

@@ -126,10 +126,11 @@ def _along_references(explained: Explained, x: NDArray[np.uint8], method: str, s
 
 def nested_maps(
     explained: Explained, x: NDArray[np.uint8], method: str, settings: Settings, counts: Sequence[int], seed: int = 0
-) -> dict[int, NDArray[np.float32]]:
-    """Return the scores (n, length, 4) of a method for each number of references, at the cost of the largest.
+) -> dict[int, Map]:
+    """Return the map of a method for each number of references, at the cost of the largest.
 
-    A map is a mean over references, and those of a smaller number are the first of a larger one.
+    A map is a mean over references, and those of a smaller number are the first of a larger one. Each has the
+    convergence of the largest.
 
     Parameters
     ----------
@@ -142,10 +143,13 @@ def nested_maps(
     """
     settings = replace(settings, references=max(counts))
     parts: dict[int, list[Tensor]] = {count: [] for count in counts}
-    for contribution, *_ in _by_reference(explained, x, method, settings, seed):
+    errors = []
+    for contribution, _, error in _by_reference(explained, x, method, settings, seed):
+        errors.append(error)
         for count, part in parts.items():
             part.append(contribution[:, :count].mean(1))
-    return {count: _finished(torch.cat(part), settings) for count, part in parts.items()}
+    convergence = torch.cat(errors).numpy()
+    return {count: Map(_finished(torch.cat(part), settings), convergence) for count, part in parts.items()}
 
 
 def _contribution(slopes: Tensor, steps: Tensor, starts: Tensor, kind: str) -> Tensor:

@@ -23,11 +23,11 @@ def localisation(scores: NDArray[np.float32], motif: NDArray[np.bool_]) -> tuple
     return areas_by_row(motif, scores)
 
 
-def score_row(about: Row, stored: Stored, auroc: NDArray, aupr: NDArray) -> Row:
-    """Return a row of the score table (`tables.ATTRIBUTION_SCORES`): means over sequences where they are defined."""
+def score_row(about: Row, auroc: NDArray, aupr: NDArray) -> Row:
+    """Return `about` with the means over the sequences where they are defined, and how many these are."""
     defined = int((~np.isnan(auroc)).sum())
     means = [float(np.nanmean(values)) if defined else None for values in (auroc, aupr)]
-    return {**about, "method": stored.method, "sequences": defined, "auroc": means[0], "aupr": means[1]}
+    return {**about, "sequences": defined, "auroc": means[0], "aupr": means[1]}
 
 
 def clearest(aurocs: Sequence[NDArray], count: int) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from cisflow.models.convnet import ConvNet
 from cisflow.motifs.filters import layer_outputs
 from cisflow.motifs.localisation import ENDS, Stretches, localise, stretches, widened
 from cisflow.pwm import Motif
+from cisflow.seeds import generator
 
 Row = dict[str, Any]
 Parts = Mapping[tuple[int, str], Stretches]
@@ -145,7 +146,12 @@ def example_rows(
 def motif_scans(
     task: str, x: NDArray[np.uint8], motifs: Sequence[Motif], parts: Parts
 ) -> tuple[list[Row], dict[str, NDArray[np.float64]]]:
-    """Return the localisation rows of the scans by known motifs, and their scores (n, length) by scanner."""
+    """Return the localisation rows of the scans by known motifs, and their scores (n, length) by scanner.
+
+    The scanner 'random' has numbers that know nothing of the sequences: what a score without information reaches.
+    Stretches without motifs are longer than those with, so that it is below one half.
+    """
     scores = {scanner: scan(x, matrices(motifs, scanner)) for scanner in ("ppm", "pwm")}
+    scores["random"] = generator("scan", task).random(x.shape)
     about = {"task": task, "run": "motifs"}
     return [row for name, found in scores.items() for row in localisation_rows(about, name, found, parts)], scores

@@ -39,7 +39,7 @@ def main() -> None:
         for method in args.methods:
             stored = read_map(args.maps / folder.name / f"{trial.name}.{method}.h5")
             auroc, aupr = score.localisation(stored.scores, motif)
-            rows.append(score.score_row(about, stored, auroc, aupr))
+            rows.append(score.score_row(about | {"method": method}, auroc, aupr))
             # Maps of the first trial are drawn; those of the others are needed for the choice alone.
             scored.append((about, stored if about["trial"] == 0 else None, auroc, aupr))
         logging.info("%s %s %s: scored", args.task, folder.name, trial.name)
