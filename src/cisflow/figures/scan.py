@@ -83,15 +83,19 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         quantity, value.
     """
     scores, curves = scan_tables(tables)
-    examples = settings["examples"]
+    examples, curve = settings["examples"], CURVE * _rows(settings)
     with style():
         height = AREA + LABELS + 12
-        figure = new_figure(TWO_COLUMNS, height + len(examples) * (3 * CURVE + 16))
+        figure = new_figure(TWO_COLUMNS, height + len(examples) * (curve + 16))
         parts = [areas(figure, strip(figure, top=9, height=AREA), scores, settings, "a")]
         for number, example in enumerate(examples):
-            place = strip(figure, top=height + 3 + number * (3 * CURVE + 16), height=3 * CURVE, left=24)
+            place = strip(figure, top=height + 3 + number * (curve + 16), height=curve, left=24)
             parts.append(example_curves(figure, place, curves, example, settings, "bcdef"[number]))
     return figure, pl.concat(parts, how="diagonal_relaxed").select(COLUMNS)
+
+
+def _rows(settings: Mapping[str, Any]) -> int:
+    return 1 + max(len(KNOWN), len(settings["activations"]))
 
 
 def scanners(settings: Mapping[str, Any]) -> list[Scanner]:
@@ -158,7 +162,7 @@ def _areas(axes: Axes, table: pl.DataFrame, area: str, shown: Sequence[Scanner])
     counts = sorted({*table["sequences"].drop_nulls()})
     if counts:
         many = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
-        axes.annotate(f"$n$ = {many}", (0.02, 0.02), xycoords="axes fraction", color=GREY, fontsize=6)
+        axes.annotate(f"{many} sequences", (0.02, 0.02), xycoords="axes fraction", color=GREY, fontsize=6)
     return _numbers(pl.concat([*own, chance], how="diagonal_relaxed"), area)
 
 
@@ -174,7 +178,7 @@ def example_curves(
     Parameters
     ----------
     figure, place
-        Where; three rows.
+        Where; a row for each scan of the longer column, and one for the truth.
     table
         From `read.scan_tables`.
     example
@@ -192,7 +196,7 @@ def example_curves(
     own = table.filter(pl.col("example") == example)
     every = scanners(settings)
     columns = [every[: len(KNOWN)], every[len(KNOWN) :]]
-    grid = place.subgridspec(1 + max(map(len, columns)), 2, hspace=0.3, wspace=0.24)
+    grid = place.subgridspec(_rows(settings), 2, hspace=0.3, wspace=0.24)
     truth = own.filter(pl.col("scanner") == "truth")
     parts = [_empty()]
     for side, shown in enumerate(columns):
