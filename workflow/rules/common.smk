@@ -63,13 +63,9 @@ def maps_of(wildcards):
 
 def modisco_maps(wildcards):
     """Return the maps of a run that TF-MoDISco reads; what it cannot read is refused before any job."""
-    task = task_of(wildcards)
-    if wildcards.run not in task.runs():
-        raise WorkflowError(
-            f"task '{wildcards.task}': there is no run '{wildcards.run}'.{did_you_mean(wildcards.run, task.runs())}"
-        )
+    model_of(wildcards)
     try:
-        task.modisco_method()
+        task_of(wildcards).modisco_method()
     except ValueError as error:
         raise WorkflowError(f"task '{wildcards.task}': modisco.method: {error}.") from None
     return f"{project.settings.results}/tasks/{wildcards.task}/attribution/maps/{wildcards.run}"
@@ -95,7 +91,7 @@ def model_of(wildcards):
     runs = task_of(wildcards).runs()
     if wildcards.run not in runs:
         raise WorkflowError(
-            f"task '{wildcards.task}': it has no run '{wildcards.run}'.{did_you_mean(wildcards.run, runs)} "
+            f"task '{wildcards.task}': there is no run '{wildcards.run}'.{did_you_mean(wildcards.run, runs)} "
             f"'cisflow explain {wildcards.task}' lists its runs."
         )
     return runs[wildcards.run]

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cisflow.attribution.explained import Explained
-from cisflow.attribution.methods import nested_maps, reduce
+from cisflow.attribution.maps import reduce
+from cisflow.attribution.methods import nested_maps
 from cisflow.attribution.presets import Settings
 from cisflow.attribution.quality import median_row
 from cisflow.attribution.score import localisation, score_row

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from cisflow.figures.read import reference_tables
 from cisflow.figures.style import (
+    GREY,
     METHOD_LABELS,
     TWO_COLUMNS,
     colour,
@@ -75,9 +76,11 @@ def lines(axes: Axes, table: pl.DataFrame, area: str, activations: list[str]) ->
     if found.is_empty():
         missing(axes, "not in these tables")
         return
+    lacking = []
     for activation in activations:
         own = found.filter(pl.col("activation") == activation)
         if own.is_empty():
+            lacking.append(f"{label(activation)}: not in these tables")
             continue
         by = own.group_by("references").agg(pl.mean(area).alias("mean"), pl.std(area, ddof=0).alias("sd"))
         by, hue = by.sort("references"), colour(activation)
@@ -89,4 +92,5 @@ def lines(axes: Axes, table: pl.DataFrame, area: str, activations: list[str]) ->
             va="center")  # fmt: skip
     counts = found["references"].unique().sort().to_list()
     axes.set_xlim(0, max(counts) + 0.8)
+    axes.annotate("\n".join(lacking), (0.98, 0.02), xycoords="axes fraction", ha="right", color=GREY)
     axes.set_ylabel(f"{area.upper()}, mean of sequences")

@@ -66,9 +66,11 @@ def stretches(motif: NDArray[np.bool_], ends: str) -> Stretches:
         stretch of a kind the search may add one that begins where the previous began.
     """
     find = {"corrected": _runs, "published": _published}[ends]
-    parts = [(kind, *piece) for kind in (True, False) for piece in find(motif == kind, keep_last=not kind)]
+    none = np.empty(0, np.int64)
+    parts = [(True, none, none, none)]
+    parts += [(kind, *piece) for kind in (True, False) for piece in find(motif == kind, keep_last=not kind)]
     row, start, end = (np.concatenate([part[column] for part in parts]) for column in (1, 2, 3))
-    kinds = np.concatenate([np.full(len(part[1]), part[0]) for part in parts])
+    kinds = np.concatenate([np.full(len(part[1]), part[0], bool) for part in parts])
     order = np.argsort(row, kind="stable")
     return Stretches(row[order], start[order], end[order], kinds[order], motif.shape)
 
