@@ -16,12 +16,14 @@ from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 
 from cisflow.attribution.deep_lift import RULES
 from cisflow.attribution.explained import Explained
-from cisflow.attribution.methods import attribute
+from cisflow.attribution.methods import PAIRS, attribute
 from cisflow.attribution.mutagenesis import mutagenesis
 from cisflow.attribution.presets import resolve
 from cisflow.models.convnet import ConvNet, one_hot
 
 BATCH = 1000
+# tangermeme's own batch of DeepLIFT/SHAP.
+DEFAULT = 32
 
 
 def in_turns(works: Sequence[Callable[[], torch.Tensor]], repeats: int) -> list[tuple[torch.Tensor, list[float]]]:
@@ -37,7 +39,7 @@ def in_turns(works: Sequence[Callable[[], torch.Tensor]], repeats: int) -> list[
 
 def report(name: str, seconds: list[float], base: list[float]) -> None:
     middle, reference = statistics.median(seconds), statistics.median(base)
-    print(f"{name:45} {middle:7.2f} s ({min(seconds):.2f} to {max(seconds):.2f})  {reference / middle:5.2f}")
+    print(f"{name:55} {middle:7.2f} s ({min(seconds):.2f} to {max(seconds):.2f})  {reference / middle:5.2f}")
 
 
 def main() -> None:
@@ -82,18 +84,20 @@ def compare_deep_lift(explained: Explained, x: np.ndarray, args: argparse.Namesp
     letters = one_hot(torch.from_numpy(x))
     settings = resolve("recommended", {})
 
-    def theirs() -> torch.Tensor:
-        return deep_lift_shap(
+    def theirs(batch: int) -> Callable[[], torch.Tensor]:
+        return lambda: deep_lift_shap(
             explained, letters, n_shuffles=settings.references, additional_nonlinear_ops=RULES, random_state=0,
-            batch_size=BATCH, device=args.device, warning_threshold=float("inf"),
+            batch_size=batch, device=args.device, warning_threshold=float("inf"),
         )  # fmt: skip
 
     def ours() -> torch.Tensor:
         return torch.from_numpy(attribute(explained, x, "deep_lift_shap", settings).scores)
 
-    (_, base), (_, seconds) = in_turns((theirs, ours), args.repeats)
-    report(f"DeepLIFT/SHAP of {len(x)}, tangermeme alone", base, base)
-    report(f"DeepLIFT/SHAP of {len(x)}, cisflow", seconds, base)
+    batches = (DEFAULT, PAIRS[torch.device(args.device).type], BATCH)
+    *others, (_, seconds) = in_turns([*map(theirs, batches), ours], args.repeats)
+    for batch, (_, own) in zip(batches, others, strict=True):
+        report(f"DeepLIFT/SHAP of {len(x)}, tangermeme, batches of {batch}", own, others[0][1])
+    report(f"DeepLIFT/SHAP of {len(x)}, cisflow", seconds, others[0][1])
 
 
 warnings.simplefilter("ignore", RuntimeWarning)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,6 +23,8 @@ from cisflow.figures.style import (
 )
 
 AREAS = ("auroc", "aupr")
+# Between two labels, as a part of the axes' height.
+GAP = 0.07
 COLUMNS = ("method", "run", "model", "activation", "trial", "references", "sequences", "auroc", "aupr")
 
 
@@ -38,7 +41,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     Returns
     -------
     Figure
-        Rows: AUROC and AUPR; each activation's mean over trials, a band of one standard deviation, a dot a trial.
+        Rows: AUROC and AUPR; each activation's mean over trials, a band of one standard deviation, and each trial.
     DataFrame
         The plotted numbers: method, run, model, activation, trial, references, sequences, auroc, aupr.
     """
@@ -76,21 +79,36 @@ def lines(axes: Axes, table: pl.DataFrame, area: str, activations: list[str]) ->
     if found.is_empty():
         missing(axes, "not in these tables")
         return
-    lacking = []
+    ends = {}
     for activation in activations:
-        own = found.filter(pl.col("activation") == activation)
-        if own.is_empty():
-            lacking.append(f"{label(activation)}: not in these tables")
-            continue
-        by = own.group_by("references").agg(pl.mean(area).alias("mean"), pl.std(area, ddof=0).alias("sd"))
-        by, hue = by.sort("references"), colour(activation)
-        x, middle, spread = (by[name].to_numpy() for name in ("references", "mean", "sd"))
-        axes.fill_between(x, middle - spread, middle + spread, color=hue, alpha=0.15, linewidth=0)
-        axes.plot(x, middle, color=hue)
-        axes.scatter(own["references"], own[area], s=3, color=hue, alpha=0.6, linewidths=0, zorder=3)
-        axes.annotate(label(activation), (x[-1], middle[-1]), (4, 0), textcoords="offset points", color=hue,
-            va="center")  # fmt: skip
-    counts = found["references"].unique().sort().to_list()
-    axes.set_xlim(0, max(counts) + 0.8)
+        own = found.filter(pl.col("activation") == activation).sort("references")
+        if own.height:
+            ends[activation] = _line(axes, own, area, colour(activation))
+    lacking = [f"{label(activation)}: not in these tables" for activation in activations if activation not in ends]
     axes.annotate("\n".join(lacking), (0.98, 0.02), xycoords="axes fraction", ha="right", color=GREY)
-    axes.set_ylabel(f"{area.upper()}, mean of sequences")
+    last = found["references"].max()
+    axes.set(xlim=(0, last + 0.4), ylabel=f"{area.upper()}, mean of sequences")
+    for activation, height in _apart(ends, GAP * np.ptp(axes.get_ylim())).items():
+        axes.annotate(label(activation), (last, height), (4, 0), textcoords="offset points", va="center",
+            color=colour(activation))  # fmt: skip
+
+
+def _line(axes: Axes, own: pl.DataFrame, area: str, hue: str) -> float:
+    """Draw one run and return where its mean ends."""
+    for _, trial in own.group_by("trial", maintain_order=True):
+        axes.plot(trial["references"], trial[area], color=hue, linewidth=0.4, alpha=0.8, marker="o", markersize=1)
+    by = own.group_by("references", maintain_order=True).agg(pl.mean(area), pl.std(area, ddof=0).alias("sd"))
+    x, middle, spread = (by[name].to_numpy() for name in ("references", area, "sd"))
+    axes.fill_between(x, middle - spread, middle + spread, color=hue, alpha=0.15, linewidth=0)
+    axes.plot(x, middle, color=hue, linewidth=1.6)
+    return float(middle[-1])
+
+
+def _apart(heights: Mapping[str, float], gap: float) -> dict[str, float]:
+    """Return heights of labels that are at least `gap` apart, in the same order and about the same middle."""
+    names = sorted(heights, key=heights.get)
+    moved: list[float] = []
+    for name in names:
+        moved.append(max(heights[name], moved[-1] + gap) if moved else heights[name])
+    shift = (sum(moved) - sum(heights.values())) / max(len(moved), 1)
+    return {name: height - shift for name, height in zip(names, moved, strict=True)}
