@@ -7,7 +7,7 @@ import argparse
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,26 +16,30 @@ from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 
 from cisflow.attribution.deep_lift import RULES
 from cisflow.attribution.explained import Explained
-from cisflow.attribution.methods import attribute
+from cisflow.attribution.methods import PAIRS, attribute
 from cisflow.attribution.mutagenesis import mutagenesis
 from cisflow.attribution.presets import resolve
 from cisflow.models.convnet import ConvNet, one_hot
 
 BATCH = 1000
+# tangermeme's own batch of DeepLIFT/SHAP.
+DEFAULT = 32
 
 
-def timed(work: Callable[[], torch.Tensor], repeats: int) -> tuple[torch.Tensor, list[float]]:
-    seconds = []
+def in_turns(works: Sequence[Callable[[], torch.Tensor]], repeats: int) -> list[tuple[torch.Tensor, list[float]]]:
+    """Return what each work computed, and its times: one of each, then again, as the machine's own speed changes."""
+    found, seconds = [None] * len(works), [[] for _ in works]
     for _ in range(repeats):
-        started = time.perf_counter()
-        found = work()
-        seconds.append(time.perf_counter() - started)
-    return found, seconds
+        for number, work in enumerate(works):
+            started = time.perf_counter()
+            found[number] = work()
+            seconds[number].append(time.perf_counter() - started)
+    return list(zip(found, seconds, strict=True))
 
 
 def report(name: str, seconds: list[float], base: list[float]) -> None:
     middle, reference = statistics.median(seconds), statistics.median(base)
-    print(f"{name:45} {middle:7.2f} s ({min(seconds):.2f} to {max(seconds):.2f})  {reference / middle:5.2f}")
+    print(f"{name:55} {middle:7.2f} s ({min(seconds):.2f} to {max(seconds):.2f})  {reference / middle:5.2f}")
 
 
 def main() -> None:
@@ -68,8 +72,8 @@ def compare_mutagenesis(explained: Explained, x: np.ndarray, args: argparse.Name
 
         return work
 
-    (default, base), (_, plain) = timed(theirs(True), args.repeats), timed(theirs(False), args.repeats)
-    ours, seconds = timed(lambda: mutagenesis(explained, x), args.repeats)
+    works = theirs(True), theirs(False), lambda: mutagenesis(explained, x)
+    (default, base), (_, plain), (ours, seconds) = in_turns(works, args.repeats)
     report("mutagenesis, tangermeme as it comes", base, base)
     report("mutagenesis, tangermeme with fast=False", plain, base)
     report("mutagenesis, cisflow", seconds, base)
@@ -80,18 +84,20 @@ def compare_deep_lift(explained: Explained, x: np.ndarray, args: argparse.Namesp
     letters = one_hot(torch.from_numpy(x))
     settings = resolve("recommended", {})
 
-    def theirs() -> torch.Tensor:
-        return deep_lift_shap(
+    def theirs(batch: int) -> Callable[[], torch.Tensor]:
+        return lambda: deep_lift_shap(
             explained, letters, n_shuffles=settings.references, additional_nonlinear_ops=RULES, random_state=0,
-            batch_size=BATCH, device=args.device, warning_threshold=float("inf"),
+            batch_size=batch, device=args.device, warning_threshold=float("inf"),
         )  # fmt: skip
 
-    _, base = timed(theirs, args.repeats)
-    _, seconds = timed(
-        lambda: torch.from_numpy(attribute(explained, x, "deep_lift_shap", settings).scores), args.repeats
-    )
-    report(f"DeepLIFT/SHAP of {len(x)}, tangermeme alone", base, base)
-    report(f"DeepLIFT/SHAP of {len(x)}, cisflow", seconds, base)
+    def ours() -> torch.Tensor:
+        return torch.from_numpy(attribute(explained, x, "deep_lift_shap", settings).scores)
+
+    batches = (DEFAULT, PAIRS[torch.device(args.device).type], BATCH)
+    *others, (_, seconds) = in_turns([*map(theirs, batches), ours], args.repeats)
+    for batch, (_, own) in zip(batches, others, strict=True):
+        report(f"DeepLIFT/SHAP of {len(x)}, tangermeme, batches of {batch}", own, others[0][1])
+    report(f"DeepLIFT/SHAP of {len(x)}, cisflow", seconds, others[0][1])
 
 
 warnings.simplefilter("ignore", RuntimeWarning)

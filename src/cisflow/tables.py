@@ -25,8 +25,12 @@ LABELS = (*ABOUT, "filter", "factor", "target", "target_name", "e_value", "q_val
 # Three parts below each other: statistics (variable, name, value), histograms (variable, start, end, value: the count),
 # and values before the first activation with what it made of them (before, after). `weights`: untrained or trained.
 ACTIVATIONS = (*ABOUT, "weights", "part", "variable", "name", "start", "end", "value", "before", "after")
+# Rows of scans by known motifs have the run 'motifs' and no trial.
+SCAN = (*ABOUT, "scanner", "buffer", "ends", "auroc", "aupr", "auroc_sd", "aupr_sd", "sequences")
+SCAN_EXAMPLES = (*ABOUT, "scanner", "example", "sequence", "position", "score")
 ATTRIBUTION_SCORES = (*ABOUT, "method", "sequences", "auroc", "aupr")
 ATTRIBUTION_QUALITY = (*ABOUT, "method", "quantity", "value", "n")
+ATTRIBUTION_REFERENCES = (*ABOUT, "method", "references", "sequences", "auroc", "aupr")
 # A row a base: of a sequence, the one that is there with its score; of the ground truth, all four with their heights.
 ATTRIBUTION_EXAMPLES = (*ABOUT, "method", "example", "sequence", "position", "base", "score", "auroc", "aupr")
 # What TF-MoDISco finds in the attributions of a run: its patterns, what they match, and each base of them.
@@ -44,7 +48,8 @@ GALLERY = (*ABOUT, "target", "output", "method", "example", "sequence", "label",
 
 # Columns that hold names, which may look like numbers.
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
-    "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name")  # fmt: skip
+    "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name",
+    "scanner", "ends")  # fmt: skip
 
 
 def read_tsv(path: str | Path, columns: Sequence[str]) -> pl.DataFrame:

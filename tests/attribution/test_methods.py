@@ -7,10 +7,11 @@ import pytest
 import torch
 from tests.attribution.test_mutagenesis import network, plainly, sequences
 
+from cisflow.attribution import methods
 from cisflow.attribution.explained import Explained
 from cisflow.attribution.maps import Map, reduce
-from cisflow.attribution.methods import attribute
-from cisflow.attribution.presets import METHODS, PRESETS, resolve
+from cisflow.attribution.methods import attribute, nested_maps
+from cisflow.attribution.presets import METHODS, PRESETS, REFERENCED, resolve
 from cisflow.attribution.references import references
 from cisflow.models.convnet import one_hot
 from cisflow.models.zoo import ACTIVATIONS, ARCHITECTURES
@@ -140,6 +141,44 @@ def test_the_model_is_left_as_it_was(model, x, method):
     assert not any(module.training for module in model.modules())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("method", REFERENCED)
+@pytest.mark.parametrize("preset", [PAPER, RECOMMENDED])
+def test_maps_of_fewer_references_are_means_of_the_first(model, x, method, preset, monkeypatch):
+    settings, explained = dataclasses.replace(preset, steps=4), Explained(model)
+    every = references(x, settings.reference, 5, 7)
+    found = nested_maps(explained, x, method, settings, [1, 3, 5], seed=7)
+    assert list(found) == [1, 3, 5]
+    for count, map_ in found.items():
+        monkeypatch.setattr(methods, "references", lambda *_, count=count: every[:, :count])
+        plain = attribute(explained, x, method, dataclasses.replace(settings, references=count), seed=7)
+        # Batches of another size round differently.
+        np.testing.assert_allclose(map_.scores, plain.scores, atol=1e-6 * np.abs(plain.scores).max())
+        assert map_.convergence.shape == (len(x),)
+    np.testing.assert_allclose(found[5].convergence, plain.convergence, rtol=1e-3, atol=1e-6)
+
+
+def test_deep_lift_computes_no_output_twice(model, x, monkeypatch):
+    """One pass for each group of pairs, and the outputs of these passes are those of the sequences and references."""
+    settings = dataclasses.replace(RECOMMENDED, references=5)
+    whole = attribute(Explained(model), x, "deep_lift_shap", settings, seed=2)
+    monkeypatch.setattr(methods, "PAIRS", {"cpu": 7})
+    explained, passes = Explained(model), []
+    explained.register_forward_hook(lambda module, inputs, output: passes.append(len(output)))
+    found = attribute(explained, x, "deep_lift_shap", settings, seed=2)
+    pairs = len(x) * 5
+    assert passes == [14] * (pairs // 7) + ([2 * (pairs % 7)] if pairs % 7 else [])
+    # Batches of another size round differently.
+    np.testing.assert_allclose(found.scores, whole.scores, atol=1e-6 * np.abs(whole.scores).max())
+    np.testing.assert_allclose(found.spread, whole.spread, rtol=1e-4)
+    starts = references(x, "dinucleotide", 5, 2).float()
+    multipliers, difference = methods._deep_lift_shap(Explained(model), one_hot(torch.from_numpy(x)), starts, settings)
+    with torch.inference_mode():
+        ends = explained(one_hot(torch.from_numpy(x)))
+        expected = ends - explained(starts.flatten(0, 1)).view(len(x), 5)
+    np.testing.assert_allclose(difference, expected, atol=1e-5 * expected.abs().max())
+    assert multipliers.shape == starts.shape
 
 
 def test_changes_are_laid_over_a_preset():

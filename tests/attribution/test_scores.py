@@ -1,20 +1,28 @@
 """Choice of sequences, files of maps, scores against ground truth, quality and its gate."""
 
+import dataclasses
+
 import h5py
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import auc, precision_recall_curve, roc_auc_score
+from tests.attribution.test_mutagenesis import network
+from tests.attribution.test_mutagenesis import sequences as sequences_of
 
 from cisflow.attribution.choose import choose
-from cisflow.attribution.maps import Map
+from cisflow.attribution.explained import Explained
+from cisflow.attribution.maps import Map, reduce
+from cisflow.attribution.methods import attribute
 from cisflow.attribution.presets import PRESETS
 from cisflow.attribution.quality import check_limits, correlations, quality_rows
-from cisflow.attribution.score import bits, clearest, example_rows, localisation, read_truth, score_row, truth_rows
+from cisflow.attribution.score import clearest, example_rows, localisation, score_row, truth_rows
 from cisflow.attribution.store import Sequences, read_map, write_map
+from cisflow.attribution.sweep import reference_rows
 from cisflow.datasets.store import Split, write_dataset
+from cisflow.datasets.truth import bits, read_truth
 from cisflow.errors import CisflowError
-from cisflow.tables import ATTRIBUTION_EXAMPLES, ATTRIBUTION_QUALITY, ATTRIBUTION_SCORES
+from cisflow.tables import ATTRIBUTION_EXAMPLES, ATTRIBUTION_QUALITY, ATTRIBUTION_REFERENCES, ATTRIBUTION_SCORES
 
 ABOUT = {"task": "t", "run": "cnn-2_relu", "model": "cnn-2", "activation": "relu", "trial": 0}
 
@@ -98,7 +106,7 @@ def test_rows_of_the_tables_have_their_columns(tmp_path, with_truth):
     write_map(tmp_path / "m.h5", Map(scores), sequences, "saliency", "YY1", PRESETS["paper-2021"])
     stored, truth = read_map(tmp_path / "m.h5"), read_truth(with_truth, "test", sequences.id)
     auroc, aupr = localisation(stored.scores, bits(truth) > 0.01)
-    row = score_row(ABOUT, stored, auroc, aupr)
+    row = score_row(ABOUT | {"method": "saliency"}, auroc, aupr)
     assert tuple(row) == ATTRIBUTION_SCORES
     assert (row["auroc"], row["aupr"], row["sequences"]) == (1.0, 1.0, 4)
     examples = list(example_rows(ABOUT, stored, auroc, aupr, np.array([2])))
@@ -147,3 +155,28 @@ def test_maps_that_do_not_add_up_do_not_pass_the_gate(value, text):
     check_limits(table, {"integrated_gradients": 0.01})
     with pytest.raises(CisflowError, match=rf"cnn-2_relu trial 0, deep_lift_shap: {text} \(limit 0.01\)"):
         check_limits(table, {"deep_lift_shap": 0.01})
+
+
+def test_scores_are_computed_for_every_number_of_references(with_truth):
+    network_ = network("cnn-local")
+    x = sequences_of(network_.length, 4)
+    motif = np.zeros(x.shape, bool)
+    motif[:, 50:60] = True
+    settings = dataclasses.replace(PRESETS["paper-2021"], steps=2)
+    rows, quality = reference_rows(
+        ABOUT, Explained(network_), x, motif, "integrated_gradients", settings, [1, 4], seed=3
+    )
+    assert all(tuple(row) == ATTRIBUTION_REFERENCES for row in rows)
+    assert [(row["references"], row["sequences"]) for row in rows] == [(1, 4), (4, 4)]
+    map_ = attribute(Explained(network_), x, "integrated_gradients", dataclasses.replace(settings, references=4), 3)
+    auroc, _ = localisation(reduce(map_.scores, x, "integrated_gradients", settings), motif)
+    assert rows[1]["auroc"] == pytest.approx(auroc.mean(), abs=1e-6)
+    assert tuple(quality) == ATTRIBUTION_QUALITY
+    assert quality["quantity"] == "convergence_error"
+
+
+def test_maps_with_numbers_that_are_none_have_no_score():
+    scores, motif = np.ones((2, 10), np.float32), np.arange(10)[None].repeat(2, 0) < 3
+    scores[1, 4] = np.nan
+    assert localisation(scores, motif)[0].tolist()[0] == 0.5
+    assert np.isnan(localisation(scores, motif)[0][1])

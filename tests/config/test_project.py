@@ -170,6 +170,10 @@ tasks:
         ("training: {batch_size: 1}", "tasks.mine.training.batch_size: 1: input should be greater than or equal to 2"),
         ("training: {optimizer: {name: sgd, nesterov: true}}", "nesterov: needs a momentum above 0"),
         ("filters: {layer: frist}", "filters.layer: 'frist' has not one value a base in cnn-2. Did you mean 'first'?"),
+        ("scan: {layer: frist}", "scan.layer: 'frist' has not one value a base in cnn-2. Did you mean 'first'?"),
+        ("scan: {layer: pool1}", "scan.layer: 'pool1' has not one value a base in cnn-2."),
+        ("scan: {buffers: [0]}", "scan.buffers.0: 0: input should be greater than 0"),
+        ("attribution: {reference_counts: []}", "attribution.reference_counts: []: list should have at least 1 item"),
         ("filters: {layer: conv2}", "filters.layer: 'conv2' has not one value a base in cnn-2."),
         (
             "dataset: {kind: synthetic_motifs, classes: {A: MA0083.3}, length: 20, sequences: 9, counts: {1: 1}, "

@@ -49,6 +49,28 @@ def test_scores_against_a_truth_that_there_is_not_are_refused_before_any_job(clo
     assert "task 'task5': its data set has no ground truth to score attributions against" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("task5/motifs/scan/motifs.tsv", "task 'task5': its data set has no ground truth to measure scans against"),
+        ("task5/motifs/scan/residualbind_relu.tsv", "task 'task5': its data set has no ground truth to measure scans"),
+        ("task5/attribution/references/residualbind_relu.tsv", "task 'task5': its data set has no ground truth"),
+        (
+            "task3_modified/attribution/references/cnn-dist_exp_relu.tsv",
+            "task 'task3_modified': none of its attribution.methods starts from references; add integrated_gradients",
+        ),
+        (
+            "task1/motifs/scan/cnn-deep_relo.tsv",
+            "task 'task1': there is no run 'cnn-deep_relo'. Did you mean 'cnn-deep_relu'?",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_any_job(clone, target, message):
+    done = snakemake(clone, "--profile", "profiles/local", "-n", f"results/tasks/{target}")
+    assert done.returncode != 0
+    assert message in done.stdout
+
+
 def test_patterns_of_one_run_need_the_maps_of_that_run_alone(clone):
     target = "results/tasks/task1/modisco/cnn-2_relu/report.html"
     output = succeed(clone, "--profile", "profiles/local", "-n", "-p", target)

@@ -121,6 +121,59 @@ rule score_attribution:
         """
 
 
+# The same scores by the number of references, of one run at a time.
+rule sweep_references:
+    input:
+        dataset=with_references("<results>/tasks/{task}/dataset.h5"),
+        run="<results>/tasks/{task}/runs/{run}",
+    output:
+        scores="<results>/tasks/{task}/attribution/references/{run}.tsv",
+        provenance="<results>/tasks/{task}/attribution/references/{run}.provenance.json",
+    log:
+        "<logs>/attribution/{task}/{run}.references.log",
+    benchmark:
+        "<benchmarks>/attribution/{task}/{run}.references.tsv"
+    conda:
+        "../envs/attribution.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(240),
+        gpu=gpus,
+    params:
+        methods=referenced,
+        counts=lambda wildcards: task_of(wildcards).attribution.reference_counts,
+        split=lambda wildcards: task_of(wildcards).attribution.split,
+        sequences=lambda wildcards: task_of(wildcards).attribution.sequences,
+        target=lambda wildcards: task_of(wildcards).attribution.target or [],
+        preset=lambda wildcards: task_of(wildcards).attribution.preset,
+        changes=lambda wildcards: as_json(task_of(wildcards).attribution.changes()),
+        limits=lambda wildcards: as_json(task_of(wildcards).attribution.limits),
+        device=lambda wildcards: task_of(wildcards).training.device,
+        code=code("attribution/references.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/attribution/references.py \
+            --target {params.target:q} \
+            --task {wildcards.task:q} \
+            --dataset {input.dataset:q} \
+            --run {input.run:q} \
+            --methods {params.methods:q} \
+            --counts {params.counts:q} \
+            --split {params.split:q} \
+            --sequences {params.sequences:q} \
+            --preset {params.preset:q} \
+            --changes {params.changes:q} \
+            --limits {params.limits:q} \
+            --device {params.device:q} \
+            --threads {threads} \
+            --out {output.scores:q} \
+            --provenance {output.provenance:q}
+        """
+
+
 # Patterns that recur in the attributions of a run. The maps of a run are enough: the script looks at their quality.
 rule modisco:
     input:

@@ -3,6 +3,7 @@
 import json
 import re
 
+from cisflow.attribution.presets import REFERENCED
 from cisflow.config.strict import did_you_mean
 from cisflow.figures.captions import CAPTIONS
 from cisflow.trials import TABLES
@@ -62,13 +63,9 @@ def maps_of(wildcards):
 
 def modisco_maps(wildcards):
     """Return the maps of a run that TF-MoDISco reads; what it cannot read is refused before any job."""
-    task = task_of(wildcards)
-    if wildcards.run not in task.runs():
-        raise WorkflowError(
-            f"task '{wildcards.task}': there is no run '{wildcards.run}'.{did_you_mean(wildcards.run, task.runs())}"
-        )
+    model_of(wildcards)
     try:
-        task.modisco_method()
+        task_of(wildcards).modisco_method()
     except ValueError as error:
         raise WorkflowError(f"task '{wildcards.task}': modisco.method: {error}.") from None
     return f"{project.settings.results}/tasks/{wildcards.task}/attribution/maps/{wildcards.run}"
@@ -89,16 +86,52 @@ def gallery_runs(wildcards):
     return [f"{project.settings.results}/tasks/{wildcards.task}/runs/{run}" for run in runs]
 
 
-def with_truth(path):
+def model_of(wildcards):
+    """Return the model settings of a run; a run that the task has not is refused before any job."""
+    runs = task_of(wildcards).runs()
+    if wildcards.run not in runs:
+        raise WorkflowError(
+            f"task '{wildcards.task}': there is no run '{wildcards.run}'.{did_you_mean(wildcards.run, runs)} "
+            f"'cisflow explain {wildcards.task}' lists its runs."
+        )
+    return runs[wildcards.run]
+
+
+OF_MAPS = "to score attributions against", "attribution/quality.tsv or attribution/maps"
+OF_SCANS = "to measure scans against", "motifs/matches.tsv"
+
+
+def with_truth(path, what=OF_MAPS):
     """Return an input function for a data set with a ground truth; a task without one is refused before any job."""
 
     def checked(wildcards):
         if not task_of(wildcards).dataset.kind.startswith("synthetic"):
+            purpose, instead = what
             raise WorkflowError(
-                f"task '{wildcards.task}': its data set has no ground truth to score attributions against; only "
-                "synthetic data sets have one. Ask for attribution/quality.tsv or attribution/maps instead."
+                f"task '{wildcards.task}': its data set has no ground truth {purpose}; only synthetic data sets have "
+                f"one. Ask for {instead} instead."
             )
         return path
+
+    return checked
+
+
+def referenced(wildcards):
+    """Return the attribution methods of a task that start from references."""
+    return [method for method in task_of(wildcards).attribution.methods if method in REFERENCED]
+
+
+def with_references(path):
+    """Return `with_truth`'s input function; a task whose methods have no references is refused as well."""
+
+    def checked(wildcards):
+        path_of_set = with_truth(path)(wildcards)
+        if not referenced(wildcards):
+            raise WorkflowError(
+                f"task '{wildcards.task}': none of its attribution.methods starts from references; add "
+                f"{' or '.join(REFERENCED)}."
+            )
+        return path_of_set
 
     return checked
 

@@ -230,3 +230,97 @@ rule thresholds:
             --thresholds {params.thresholds:q} \
             --out {output:q}
         """
+
+
+# How well known motifs and first-layer filters find the motifs of synthetic sequences.
+
+
+rule scan_motifs:
+    input:
+        dataset=with_truth("<results>/tasks/{task}/dataset.h5", OF_SCANS),
+        motifs=lambda wildcards: project.dataset_inputs(task_of(wildcards)),
+    output:
+        scores="<results>/tasks/{task}/motifs/scan/motifs.tsv",
+        examples="<results>/tasks/{task}/motifs/scan/examples/motifs.tsv",
+        provenance="<results>/tasks/{task}/motifs/scan/motifs.provenance.json",
+    log:
+        "<logs>/motifs/{task}/scan/motifs.log",
+    benchmark:
+        "<benchmarks>/motifs/{task}/scan/motifs.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
+    params:
+        planted=lambda wildcards: as_json(task_of(wildcards).dataset.model_dump()),
+        split=lambda wildcards: task_of(wildcards).scan.split,
+        buffers=lambda wildcards: task_of(wildcards).scan.buffers,
+        examples=lambda wildcards: task_of(wildcards).scan.examples,
+        code=code("motifs/scan_motifs.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/motifs/scan_motifs.py \
+            --task {wildcards.task:q} \
+            --dataset {input.dataset:q} \
+            --planted {params.planted:q} \
+            --motifs {input.motifs:q} \
+            --split {params.split:q} \
+            --buffers {params.buffers:q} \
+            --examples {params.examples:q} \
+            --scores {output.scores:q} \
+            --examples-out {output.examples:q} \
+            --provenance {output.provenance:q}
+        """
+
+
+rule scan_run:
+    input:
+        dataset=with_truth("<results>/tasks/{task}/dataset.h5", OF_SCANS),
+        run="<results>/tasks/{task}/runs/{run}",
+    output:
+        scores="<results>/tasks/{task}/motifs/scan/{run}.tsv",
+        examples="<results>/tasks/{task}/motifs/scan/examples/{run}.tsv",
+        provenance="<results>/tasks/{task}/motifs/scan/{run}.provenance.json",
+    log:
+        "<logs>/motifs/{task}/scan/{run}.log",
+    benchmark:
+        "<benchmarks>/motifs/{task}/scan/{run}.tsv"
+    wildcard_constraints:
+        # Every run has its model and its activation in its name, so that 'motifs' is none.
+        run="[^/]+_[^/]+",
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=gpus,
+    params:
+        layer=lambda wildcards: task_of(wildcards).scan.layer,
+        split=lambda wildcards: task_of(wildcards).scan.split,
+        buffers=lambda wildcards: task_of(wildcards).scan.buffers,
+        examples=lambda wildcards: task_of(wildcards).scan.examples,
+        device=lambda wildcards: task_of(wildcards).training.device,
+        code=code("motifs/scan_run.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/motifs/scan_run.py \
+            --task {wildcards.task:q} \
+            --dataset {input.dataset:q} \
+            --run {input.run:q} \
+            --layer {params.layer:q} \
+            --split {params.split:q} \
+            --buffers {params.buffers:q} \
+            --examples {params.examples:q} \
+            --device {params.device:q} \
+            --threads {threads} \
+            --scores {output.scores:q} \
+            --examples-out {output.examples:q} \
+            --provenance {output.provenance:q}
+        """

@@ -18,7 +18,7 @@ rule train:
         runtime=growing(240),
         gpu=gpus,
     params:
-        model=lambda wildcards: as_json(task_of(wildcards).runs()[wildcards.run]),
+        model=lambda wildcards: as_json(model_of(wildcards)),
         training=lambda wildcards: as_json(task_of(wildcards).training_settings(wildcards.run)),
         trials=lambda wildcards: task_of(wildcards).trials,
         device=lambda wildcards: task_of(wildcards).training.device,

@@ -21,8 +21,10 @@ def rescale(module: Pointwise, grad_input: Gradients, grad_output: Gradients) ->
     """Return multipliers through a pointwise function: difference of outputs over difference of inputs."""
     inputs, outputs = (torch.sub(*values.chunk(2)) for values in (module.input, module.output))
     small = inputs.abs() < SMALL
-    ratio = (outputs / inputs.masked_fill(small, 1)).repeat(2, *[1] * (inputs.dim() - 1))
-    return (torch.where(small.repeat(2, *[1] * (inputs.dim() - 1)), grad_input[0], grad_output[0] * ratio),)
+    ratio = outputs / inputs.masked_fill_(small, 1)
+    # Sequences and references side by side: they have one ratio, which is not copied for it.
+    plain, after = (gradient.unflatten(0, (2, -1)) for gradient in (grad_input[0], grad_output[0]))
+    return (torch.where(small, plain, after * ratio).flatten(0, 1),)
 
 
 def rescale_pool(module: MaxPool, grad_input: Gradients, grad_output: Gradients) -> Gradients:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 METHODS = ("saliency", "mutagenesis", "integrated_gradients", "deep_lift_shap")
+# Those that start from references.
+REFERENCED = ("integrated_gradients", "deep_lift_shap")
 
 
 @dataclass(frozen=True)

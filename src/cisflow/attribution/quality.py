@@ -36,9 +36,14 @@ def quality_rows(
             found["mutagenesis_correlation"] = correlations(reduced[method], reduced["mutagenesis"])
         for quantity, values in found.items():
             if values is not None:
-                defined = values[~np.isnan(values)]
-                value = float(np.median(defined)) if len(defined) else None
-                yield {**about, "method": method, "quantity": quantity, "value": value, "n": len(defined)}
+                yield median_row(about, method, quantity, values)
+
+
+def median_row(about: Row, method: str, quantity: str, values: NDArray) -> Row:
+    """Return a row of the quality table: the median of the values (n,) that are numbers."""
+    defined = values[~np.isnan(values)]
+    value = float(np.median(defined)) if len(defined) else None
+    return {**about, "method": method, "quantity": quantity, "value": value, "n": len(defined)}
 
 
 def correlations(a: NDArray, b: NDArray) -> NDArray[np.float64]:

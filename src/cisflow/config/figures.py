@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import Field, NonNegativeInt, PositiveInt, create_model, model_validator
 
+from cisflow.attribution.presets import REFERENCED
 from cisflow.config.strict import KeyProblem, Name, Strict, did_you_mean
 from cisflow.config.tasks import Activation
 from cisflow.models.zoo import ARCHITECTURES
@@ -149,6 +150,26 @@ class Boxes(Strict):
     panels: list[Block] = Field(min_length=1)
 
 
+class Scan(Strict):
+    """How well scans by known motifs and by filters find motifs. Tables named `...examples` hold example sequences."""
+
+    model: Architecture
+    activations: Activations
+    buffer: PositiveInt = Field(10, description="One of the task's scan.buffers.")
+    ends: list[Literal["corrected", "published"]] = Field(
+        ["corrected", "published"], min_length=1, max_length=2, description="A pair of panels for each; docs/motifs.md."
+    )
+    examples: list[NonNegativeInt] = Field([0, 1], max_length=3, description="Numbers of the examples that are drawn.")
+
+
+class References(Strict):
+    """Scores of attributions by the number of references."""
+
+    model: Architecture
+    activations: Activations
+    methods: list[Literal[REFERENCED]] = Field(list(REFERENCED), min_length=1)
+
+
 # Kinds: the settings of each, and the tables that it needs and that join when they exist (None: any, as it says).
 KINDS: dict[str, tuple[type[Strict], tuple[str, ...] | None, tuple[str, ...]]] = {
     "fig1": (Fig1, ("matches", "labels", "motifs", "metrics"), ("task2_matches",)),
@@ -162,6 +183,8 @@ KINDS: dict[str, tuple[type[Strict], tuple[str, ...] | None, tuple[str, ...]]] =
     "boxes": (Boxes, None, ()),
     "fig3": (Fig3, ("zbed2", "irf1"), ("locus",)),
     "gallery": (Gallery, ("gallery",), ()),
+    "scan": (Scan, None, ()),
+    "references": (References, None, ()),
 }
 
 

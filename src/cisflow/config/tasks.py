@@ -182,6 +182,19 @@ class Activations(Strict):
     pairs: PositiveInt = Field(1000, description="At most this many values are kept, by rank.")
 
 
+class Scan(Strict):
+    """How well known motifs and first-layer filters find the motifs of sequences, where these are known."""
+
+    layer: Name = Field("first", description="Layer whose units scan; 'first' is the first activation.")
+    split: Literal["train", "valid", "test"] = Field("test", description="Sequences that are scanned.")
+    buffers: list[PositiveInt] = Field(
+        [5, 10, 15, 20], min_length=1, description="Lengths of the box by which motifs are widened, in bases."
+    )
+    examples: PositiveInt = Field(
+        2, description="Sequences whose scores are kept: the first with at least 3 stretches of motifs."
+    )
+
+
 class Tomtom(Strict):
     """How the matrices are compared with known motifs."""
 
@@ -271,6 +284,9 @@ class Attribution(Strict):
     output: Literal["probability", "logit"] | None = Field(None, description="What is explained.")
     reference: Literal["permuted", "dinucleotide"] | None = Field(None, description="What paths start from.")
     references: PositiveInt | None = Field(None, description="References for each sequence.")
+    reference_counts: list[PositiveInt] = Field(
+        [*range(1, 26, 2)], min_length=1, description="Numbers of references that attribution/references compares."
+    )
     steps: PositiveInt | None = Field(None, description="Points on the path of integrated gradients.")
     limits: dict[Literal["integrated_gradients", "deep_lift_shap"], PositiveFloat] = Field(
         {"deep_lift_shap": 0.01}, description="Largest median convergence error with which results are used."
@@ -335,6 +351,7 @@ class Task(Strict):
     filters: Filters | None = Filters()
     activations: Activations = Activations()
     tomtom: Tomtom = Tomtom()
+    scan: Scan = Scan()
     attribution: Attribution = Attribution()
     modisco: Modisco = Modisco()
     ground_truth: dict[Name, list[str]] = Field({}, description="Motif ids that are right for each factor, if known.")
@@ -354,15 +371,19 @@ class Task(Strict):
         return sweep
 
     @model_validator(mode="after")
-    def _filters_can_be_read(self):
+    def _layers_can_be_read(self):
+        sections = {"filters": self.filters, "scan": self.scan}
+        for (key, section), name in itertools.product(sections.items(), self.model.name):
+            layers = layers_over_bases(name)
+            if section is not None and section.layer not in layers:
+                hint = did_you_mean(section.layer, layers)
+                raise KeyProblem((key, "layer"), f"'{section.layer}' has not one value a base in {name}.{hint}")
+        return self
+
+    @model_validator(mode="after")
+    def _windows_fit(self):
         if self.filters is None:
             return self
-        for name in self.model.name:
-            layers = layers_over_bases(name)
-            if self.filters.layer not in layers:
-                hint = did_you_mean(self.filters.layer, layers)
-                text = f"'{self.filters.layer}' has not one value a base in {name}.{hint}"
-                raise KeyProblem(("filters", "layer"), text)
         length = getattr(self.dataset, "length", None)
         if length is not None and self.filters.window >= length:
             text = f"{self.filters.window} bases do not fit into sequences of {length}"

@@ -19,6 +19,57 @@ def area_under_precision_recall(y: NDArray, p: NDArray) -> float:
     return float(sk.auc(recall, precision))
 
 
+def areas_by_row(
+    y: NDArray[np.bool_], p: NDArray, counted: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the areas under the ROC and the precision-recall curve (trapezoidal rule) of every row.
+
+    They are those of `sklearn.metrics` row by row, computed for all rows together.
+
+    Parameters
+    ----------
+    y, p
+        Labels and predictions (n, k).
+    counted
+        Which entries count (n, k), where rows have unequally many; None for all.
+
+    Returns
+    -------
+    auroc, aupr
+        (n,), NaN for a row whose labels are all equal or that has a prediction that is not a number.
+    """
+    counted = np.ones(y.shape, bool) if counted is None else counted
+    order = np.argsort(-p, axis=1, kind="stable")
+    ranked = np.take_along_axis(p, order, 1)
+    last = np.concatenate([ranked[:, :-1] != ranked[:, 1:], np.ones((len(p), 1), bool)], axis=1)
+    hits, misses = (
+        _to_the_last(np.take_along_axis(kind & counted, order, 1).cumsum(1, dtype=np.float64), last) for kind in (y, ~y)
+    )
+    defined = (hits[:, -1] > 0) & (misses[:, -1] > 0) & ~(np.isnan(p) & counted).any(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        recall, fallout, precision = hits / hits[:, -1:], misses / misses[:, -1:], hits / (hits + misses)
+    # Before the first entry that counts, the curve is at recall 0 and precision 1.
+    precision = np.where(hits + misses > 0, precision, 1.0)
+    areas = _trapezoids(fallout, recall, 0.0), _trapezoids(recall, precision, 1.0)
+    auroc, aupr = (np.where(defined, area, np.nan) for area in areas)
+    return auroc, aupr
+
+
+def _to_the_last(counts: NDArray, last: NDArray[np.bool_]) -> NDArray:
+    """Return rising counts (n, k) with each entry's replaced by that of the next entry that is a `last`.
+
+    Equal predictions are one threshold, so that all of them have the counts of the last of them.
+    """
+    return np.minimum.accumulate(np.where(last, counts, np.inf)[:, ::-1], axis=1)[:, ::-1]
+
+
+def _trapezoids(x: NDArray, y: NDArray, first: float) -> NDArray:
+    """Return the area under each row of y (n, k) over x (n, k), from x = 0, where y is `first`."""
+    x = np.concatenate([np.zeros((len(x), 1)), x], axis=1)
+    y = np.concatenate([np.full((len(y), 1), first), y], axis=1)
+    return (np.diff(x, axis=1) * (y[:, 1:] + y[:, :-1])).sum(1) / 2
+
+
 # Each takes labels and predictions of shape (n,).
 METRICS: dict[str, dict[str, Metric]] = {
     "binary": {

@@ -10,6 +10,7 @@ from cisflow.pwm import Motif, read_meme
 from cisflow.tables import (
     ACTIVATIONS,
     ATTRIBUTION_EXAMPLES,
+    ATTRIBUTION_REFERENCES,
     ATTRIBUTION_SCORES,
     GALLERY,
     GRADIENTS,
@@ -17,6 +18,8 @@ from cisflow.tables import (
     LABELS,
     MATCHES,
     METRICS,
+    SCAN,
+    SCAN_EXAMPLES,
     read_tsv,
 )
 
@@ -105,3 +108,29 @@ def activation_table(path: str | Path) -> pl.DataFrame:
 def gallery_table(path: str | Path) -> pl.DataFrame:
     """Return the attributions of a gallery's sequences, a row a base; `score` is null where it is no number."""
     return _numbers(read_tsv(path, GALLERY), ["label", "prediction", "score"])
+
+
+def scan_tables(tables: Mapping[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return localisation scores and example sequences: tables whose name ends with 'examples' hold the second."""
+    return tuple(
+        pl.concat(
+            [_empty(columns), *(read_tsv(path, columns) for name, path in tables.items() if _examples(name) == wanted)],
+            how="diagonal_relaxed",
+        ).select(columns)
+        for wanted, columns in ((False, SCAN), (True, SCAN_EXAMPLES))
+    )
+
+
+def _examples(name: str) -> bool:
+    return name.endswith("examples")
+
+
+def reference_tables(tables: Mapping[str, str]) -> pl.DataFrame:
+    """Return scores of attributions by the number of references, of all tables."""
+    found = [read_tsv(path, ATTRIBUTION_REFERENCES) for path in tables.values()]
+    return pl.concat([_empty(ATTRIBUTION_REFERENCES), *found], how="diagonal_relaxed")
+
+
+def _empty(columns: Sequence[str]) -> pl.DataFrame:
+    """Return a table without rows, which gives its columns to what is put below it."""
+    return pl.DataFrame(schema=dict.fromkeys(columns, pl.Null))

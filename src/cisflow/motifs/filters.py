@@ -128,21 +128,30 @@ def filter_matrices(model: ConvNet, x: NDArray[np.uint8], settings: FilterSettin
     ]
 
 
-def _activations(model: ConvNet, x: NDArray[np.uint8], layer: str) -> Iterator[tuple[Tensor, Tensor]]:
+def layer_outputs(
+    model: ConvNet, x: NDArray[np.uint8], layer: str, key: str = "filters.layer"
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield one-hot sequences (batch, 4, length) and a layer's output (batch, filters, length), batch after batch.
+
+    Raises
+    ------
+    CisflowError
+        The layer does not exist, or has not one value a base; `key` is the setting that names it.
+    """
     device = next(model.parameters()).device
     for start in range(0, len(x), BATCH):
         encoded = one_hot(torch.from_numpy(x[start : start + BATCH]).to(device))
         try:
             found = model.activations(encoded, layer)
         except ValueError as error:
-            raise CisflowError(f"filters.layer: {error}.") from error
+            raise CisflowError(f"{key}: {error}.") from error
         if found.dim() != 3 or found.shape[2] != x.shape[1]:
-            raise CisflowError(f"filters.layer: '{layer}' has not one value a base; take one before any pooling.")
+            raise CisflowError(f"{key}: '{layer}' has not one value a base; take one before any pooling.")
         yield encoded, found
 
 
 def _maxima(model: ConvNet, x: NDArray[np.uint8], layer: str) -> Tensor:
-    parts = [found.amax((0, 2)) for _, found in _activations(model, x, layer)]
+    parts = [found.amax((0, 2)) for _, found in layer_outputs(model, x, layer)]
     return torch.stack(parts).amax(0)
 
 
@@ -156,7 +165,7 @@ def _count_windows(
     counts = torch.zeros(len(maxima), 4 * window, dtype=torch.float64)
     sites = torch.zeros(len(maxima), dtype=torch.float64)
     cutoff = (settings.threshold * maxima)[:, None]
-    for encoded, found in _activations(model, x, settings.layer):
+    for encoded, found in layer_outputs(model, x, settings.layer):
         chosen = (found[:, :, first:last] > cutoff).float()
         # All windows, (batch, 4 * window, positions); an unknown base counts as a quarter of each.
         known = encoded + 0.25 * (1 - encoded.sum(1, keepdim=True))

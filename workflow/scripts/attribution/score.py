@@ -8,6 +8,7 @@ import numpy as np
 
 from cisflow.attribution import score
 from cisflow.attribution.store import read_map
+from cisflow.datasets.truth import INFORMATIVE, bits, read_truth
 from cisflow.evaluation.evaluate import describe, trial_folders
 from cisflow.io import write_tsv
 from cisflow.provenance import record
@@ -31,14 +32,14 @@ def main() -> None:
     args = flags.parse_args()
     trials = [(folder, trial) for folder in args.runs for trial in trial_folders(folder)]
     first = read_map(args.maps / args.runs[0].name / f"{trials[0][1].name}.{args.methods[0]}.h5")
-    truth = score.read_truth(args.dataset, args.split, first.id)
-    motif, scored, rows = score.bits(truth) > score.INFORMATIVE, [], []
+    truth = read_truth(args.dataset, args.split, first.id)
+    motif, scored, rows = bits(truth) > INFORMATIVE, [], []
     for folder, trial in trials:
         about = {"task": args.task, **describe(trial)}
         for method in args.methods:
             stored = read_map(args.maps / folder.name / f"{trial.name}.{method}.h5")
             auroc, aupr = score.localisation(stored.scores, motif)
-            rows.append(score.score_row(about, stored, auroc, aupr))
+            rows.append(score.score_row(about | {"method": method}, auroc, aupr))
             # Maps of the first trial are drawn; those of the others are needed for the choice alone.
             scored.append((about, stored if about["trial"] == 0 else None, auroc, aupr))
         logging.info("%s %s %s: scored", args.task, folder.name, trial.name)
