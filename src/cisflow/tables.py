@@ -7,7 +7,7 @@ import polars as pl
 
 from cisflow.errors import CisflowError
 from cisflow.io import atomic
-from cisflow.trials import OF_MATCHES, SHUFFLED, kind_of
+from cisflow.trials import AREAS, OF_MATCHES, SHUFFLED, kind_of
 
 # Which trained network a row is about.
 ABOUT = ("task", "run", "model", "activation", "trial")
@@ -115,9 +115,29 @@ def _beside_shuffled(table: pl.DataFrame, index: list[str]) -> pl.DataFrame:
 
 
 def _attribution(path: Path) -> pl.DataFrame:
-    table = read_tsv(path, ATTRIBUTION_SCORES).unpivot(["auroc", "aupr"], index=[*ABOUT, "method"])
-    names = pl.concat_str("variable", "method", separator="_")
-    return table.with_columns(names).pivot("variable", index=list(ABOUT), values="value")
+    return _areas(read_tsv(path, ATTRIBUTION_SCORES), ["method"], list(ABOUT))
 
 
-_READ = {"metrics": _metrics, "matches": _matches, "thresholds": _thresholds, "attribution": _attribution}
+def _scan(path: Path) -> pl.DataFrame:
+    return _areas(read_tsv(path, SCAN), ["scanner", "ends"], [*ABOUT, "buffer"])
+
+
+def _references(path: Path) -> pl.DataFrame:
+    return _areas(read_tsv(path, ATTRIBUTION_REFERENCES), ["method"], [*ABOUT, "references"])
+
+
+def _areas(table: pl.DataFrame, by: list[str], index: list[str]) -> pl.DataFrame:
+    """Return the areas under curves as columns, by name, as auroc_saliency."""
+    table = table.unpivot(AREAS, index=[*index, *by])
+    names = pl.concat_str("variable", *by, separator="_").alias("variable")
+    return table.with_columns(names).pivot("variable", index=index, values="value")
+
+
+_READ = {
+    "metrics": _metrics,
+    "matches": _matches,
+    "thresholds": _thresholds,
+    "attribution": _attribution,
+    "scan": _scan,
+    "references": _references,
+}

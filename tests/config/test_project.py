@@ -487,7 +487,7 @@ def test_a_misspelt_claim_is_a_problem_and_not_a_number_not_yet_run(root, tmp_pa
             ("      history: task1/history.tsv\n      modified: task1_modified/history.tsv\n", "      {}\n"),
             "figures.s3.tables: at least one is needed",
         ),
-        (("tables: [log]", "tables: [logs]"), "settings.panels.2.tables: 'logs' is not known. Did you mean 'log'?"),
+        (("tables: [log]", "tables: [logs]"), "settings.last.tables: 'logs' is not known. Did you mean 'log'?"),
         (
             ("log: task1_log/motifs/matches.tsv", "log: task1_log/motifs/meme"),
             "tables: they must be of one kind: ",

@@ -6,7 +6,7 @@ import re
 from cisflow.attribution.presets import REFERENCED
 from cisflow.config.strict import did_you_mean
 from cisflow.figures.captions import CAPTIONS
-from cisflow.trials import TABLES
+from cisflow.trials import paths_of
 
 SCRIPTS = "workflow/scripts"
 NOTEBOOK = "workflow/notebooks/figure.ipynb"
@@ -194,6 +194,10 @@ def motif_tables(wildcards):
 def claimed_tables(wildcards):
     """Return the tables of all claims: of the tasks that are run for them, and of others where they exist."""
     run = project.settings.reproduce
-    tables = sorted({(task, TABLES[claim.table]) for claim in project.claims.values() for task in claim.task})
-    paths = {f"{project.settings.results}/tasks/{task}/{table}": task for task, table in tables}
+    paths = {
+        f"{project.settings.results}/tasks/{task}/{path}": task
+        for claim in project.claims.values()
+        for task in claim.task
+        for path in paths_of(claim.table, claim.expected)
+    }
     return [path for path, task in paths.items() if run is None or task in run or os.path.exists(path)]

@@ -10,7 +10,7 @@ import polars as pl
 from scipy import stats
 
 from cisflow.tables import read_trials
-from cisflow.trials import TABLES
+from cisflow.trials import paths_of
 
 COLUMNS = (
     "claim", "model", "activation", "metric", "statistic", "published", "ours", "low", "high", "trials", "difference",
@@ -31,7 +31,11 @@ Row = dict[str, Any]
 
 def read_table(results: str | Path, claim: Claim) -> pl.DataFrame | None:
     """Return the table of a claim, of all its tasks (see `trials.read_trials`); None if there is none."""
-    paths = [Path(results, "tasks", task, TABLES[claim["table"]]) for task in claim["task"]]
+    paths = [
+        Path(results, "tasks", task, path)
+        for task in claim["task"]
+        for path in paths_of(claim["table"], claim["expected"])
+    ]
     found = [path for path in paths if path.exists()]
     return read_trials(found) if found else None
 

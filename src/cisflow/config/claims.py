@@ -19,8 +19,8 @@ class Claim(Strict):
     task: Grid[Name] = Field(min_length=1, description="Task, or tasks whose tables are put together.")
     table: Literal[tuple(TABLES)]
     metric: str = Field(
-        description="Metric of metrics.tsv (averaged over targets), column of matches.tsv, or of the scores of "
-        "attributions as auroc_saliency."
+        description="Metric of metrics.tsv (averaged over targets), column of matches.tsv, or area under a curve with "
+        "what it is of, as auroc_saliency, auroc_pwm_published."
     )
     by: str = Field(
         "activation",

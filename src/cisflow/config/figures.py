@@ -1,5 +1,6 @@
 """Figures of papers: what draws each (`kind`), the tables it reads, and what one can choose about it."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import Field, NonNegativeInt, PositiveInt, create_model, model_validator
@@ -170,10 +171,19 @@ class References(Strict):
     methods: list[Literal[REFERENCED]] = Field(list(REFERENCED), min_length=1)
 
 
+class Ed1(Strict):
+    """Extended Data Figure 1 of the exponential-activations paper: boxes, examples of scans, boxes."""
+
+    boxes: list[Block] = Field(min_length=1, description="Above the examples.")
+    scan: Scan
+    last: Block = Field(description="Below the examples.")
+
+
 # Kinds: the settings of each, and the tables that it needs and that join when they exist (None: any, as it says).
 KINDS: dict[str, tuple[type[Strict], tuple[str, ...] | None, tuple[str, ...]]] = {
     "fig1": (Fig1, ("matches", "labels", "motifs", "metrics"), ("task2_matches",)),
     "fig2": (Fig2, ("metrics", "scores", "examples"), ()),
+    "ed1": (Ed1, None, ()),
     "ed2": (Ed2, ("scores", "examples"), ()),
     "curves": (Curves, (), ()),
     "filters": (Filters, ("labels", "motifs"), ()),
@@ -217,8 +227,7 @@ class Figure(Strict):
 
     @model_validator(mode="after")
     def _numbers_that_the_tables_have(self):
-        for number, block in enumerate(getattr(self.settings, "panels", ())):
-            path = ("settings", "panels", str(number))
+        for path, block in _blocks(self.settings, ("settings",)):
             given = self.tables | self.optional
             _only(block.tables, given, *path, "tables")
             kinds = {kind_of(given[name]) for name in block.tables}
@@ -226,6 +235,18 @@ class Figure(Strict):
                 raise KeyProblem((*path, "tables"), f"they must be of one kind: {', '.join(TABLES.values())}")
             _only(block.values, NUMBERS[kinds.pop()], *path, "values")
         return self
+
+
+def _blocks(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the blocks of panels in settings, with their paths."""
+    if isinstance(value, _Block):
+        yield path, value
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _blocks(item, (*path, str(number)))
+    elif isinstance(value, Strict):
+        for key, item in value:
+            yield from _blocks(item, (*path, key))
 
 
 def _only(names: Any, known: Any, *path: str) -> None:
