@@ -16,7 +16,7 @@ SCALE := --configfile config/two-core/config.yaml --
 
 help:
 	@echo "make demo          environment, then Figure 1 at demo scale (some minutes on two cores)"
-	@echo "make figures-demo  environment, then every figure that exists, at demo scale"
+	@echo "make figures-demo  environment, then every figure that needs no large download, at demo scale"
 	@echo "make test          environment, then the test suite"
 	@echo "make environment   only the environment, in $(VENV)"
 	@echo "make lint          linters and formatters, without changing anything"

@@ -102,6 +102,18 @@ def test_a_p_value_is_that_of_the_trials(made, drawn):
     assert f"$p$ = {p:.1e}" in texts(figure)
 
 
+def test_extended_data_1_has_boxes_and_curves_of_examples(made, drawn):
+    figure, numbers = drawn("ed1")
+    assert numbers["panel"].unique(maintain_order=True).to_list() == ["a", "b", "c", "d", "e"]
+    examples = pl.read_csv(made / "task1/motifs/scan/examples/cnn-deep_relu.tsv", separator="\t")
+    own = numbers.filter((pl.col("panel") == "d") & (pl.col("activation") == "relu")).sort("position")
+    assert own["value"].to_list() == examples.filter(pl.col("example") == 1).sort("position")["score"].to_list()
+    log = read_trials([made / "task1_log/motifs/matches.tsv"])["match_fraction"].to_list()
+    last = numbers.filter((pl.col("panel") == "e") & (pl.col("quantity") == "match_fraction"))["value"].to_list()
+    assert sorted(last) == sorted(log)
+    assert figure.get_size_inches()[1] * 25.4 <= 247
+
+
 def test_what_is_absent_is_said_in_its_place(project, made, drawn, tmp_path):
     table = pl.read_csv(made / "task1/motifs/matches.tsv", separator="\t")
     table.filter(pl.col("model") != "cnn-50").write_csv(tmp_path / "matches.tsv", separator="\t")
