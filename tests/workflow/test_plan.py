@@ -143,6 +143,12 @@ def test_the_default_target_is_every_figure(clone):
     assert planned["draw_figure"] == len(figures(clone)) >= 24
 
 
+def test_the_panels_of_a_figure_keep_the_order_of_the_configuration(clone):
+    output = succeed(clone, "--profile", "profiles/local", "-n", "-p", "results/figures/s8.pdf")
+    groups = re.search(r'"groups": ({.*?})', output)[1]
+    assert list(json.loads(groups)) == ["sigmoid", "tanh", "ReLU", "exp"]
+
+
 def test_the_demo_leaves_out_what_needs_large_downloads(clone):
     output = succeed(clone, "--profile", "profiles/demo", "-n")
     drawn = set(re.findall(r"output: results/demo/figures/(\w+).pdf", output))
