@@ -120,9 +120,16 @@ def test_what_is_absent_is_said_in_its_place(project, made, drawn, tmp_path):
     (tmp_path / "motifs").mkdir()
     (tmp_path / "matches.tsv").rename(tmp_path / "motifs/matches.tsv")
     figure, numbers = drawn("task1_any_motif", tables={"matches": str(tmp_path / "motifs/matches.tsv")})
-    assert "not in these results" in texts(figure)
+    assert "not in these\nresults" in texts(figure)
     assert "cnn-50" in texts(figure)
     assert set(numbers["model"]) == {"cnn-2", "cnn-deep"}
+
+
+def test_a_series_without_runs_is_said_in_its_place(made, drawn):
+    """As where a sweep has been made for one activation alone."""
+    figure, numbers = drawn("s5", tables={"sd": str(made / "exp_scale/motifs/matches.tsv")})
+    assert texts(figure).count("not in these\nresults") == 2
+    assert set(numbers.filter(panel="b")["title"]) == {"exp, without batch normalisation"}
 
 
 def test_filters_have_the_names_of_their_hits(made, drawn):

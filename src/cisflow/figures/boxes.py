@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from scipy import stats
 
-from cisflow.figures.style import GREY, TWO_COLUMNS, colour, dots, label, missing, new_figure, panel, strip, style
+from cisflow.figures.style import GREY, TWO_COLUMNS, colour, dots, label, new_figure, panel, strip, style
 from cisflow.tables import read_trials
 from cisflow.trials import SHUFFLED
 
@@ -28,7 +28,7 @@ SHORT = 6
 COLUMNS = ("panel", "title", "column", "run", "model", "activation", "trial", "quantity", "value")
 # Millimetres: a row of panels, what stands above the first, the labels below the last, and those to the left; and the
 # most that a column of dots is wide.
-ROW, HEAD, FOOT, LEFT, WIDEST = 25.0, 8.0, 20.0, 16.0, 20.0
+ROW, HEAD, FOOT, LEFT, WIDEST = 25.0, 8.0, 22.0, 16.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def draw_grid(figure: Figure, place: SubplotSpec, grid: Grid, letter: str) -> pl
         axes = figure.add_subplot(cells[one.row, one.column])
         parts += _draw_panel(axes, one, bool(grid.block.get("test")))
         axes.tick_params(labelleft=one.column == 0, labelbottom=one.row == grid.rows - 1)
-        if one.column == 0 and axes.axison:
+        if one.column == 0:
             axes.set_ylabel(VALUE_LABELS.get(one.value, one.value.replace("_", " ")))
         drawn.append(axes)
     if letter:
@@ -225,17 +225,18 @@ def _span(numbers: set[int]) -> str:
 def _draw_panel(axes: Axes, one: Panel, test: bool) -> list[pl.DataFrame]:
     if one.column == 0:
         axes.set_title(one.heading, loc="left", pad=2, weight="bold")
-    if not any(_values(column, one.value) for column in one.columns):
-        missing(axes, "not in these results")
-        return []
+    empty = not any(_values(column, one.value) for column in one.columns)
+    if empty:
+        _grey(axes, "not in these\nresults", (0.5, 0.5), (0, 0), ha="center", va="center")
     for position, column in enumerate(one.columns):
-        _draw_column(axes, position, column, one.value)
+        if not empty:
+            _draw_column(axes, position, column, one.value)
     axes.set_xlim(-0.6, len(one.columns) - 0.4)
     names = [column.label.replace("_", " ") for column in one.columns]
-    turned = {} if max(map(len, names)) <= SHORT else {"rotation": 40, "ha": "right"}
+    turned = {} if max(map(len, names), default=0) <= SHORT else {"rotation": 40, "ha": "right"}
     axes.set_xticks(range(len(names)), names, **turned)
     axes.tick_params(axis="x", length=0)
-    tested = _test(axes, one) if test else None
+    tested = _test(axes, one) if test and not empty else None
     return [_numbers(one, column) for column in one.columns] + ([] if tested is None else [tested])
 
 
@@ -268,8 +269,8 @@ def _test(axes: Axes, one: Panel) -> pl.DataFrame | None:
 
 def _common_limits(axes: Sequence[Axes], panels: Sequence[Panel], test: bool) -> None:
     for value in dict.fromkeys(one.value for one in panels):
-        own = [a for a, one in zip(axes, panels, strict=True) if one.value == value and a.axison]
-        seen = [(0, 1)] if value in FRACTIONS else [a.get_ylim() for a in own]
+        own = [a for a, one in zip(axes, panels, strict=True) if one.value == value]
+        seen = [(0, 1)] if value in FRACTIONS else [a.get_ylim() for a in own if a.has_data()]
         low, high = min((low for low, _ in seen), default=0), max((high for _, high in seen), default=1)
         margin = 0.05 * (high - low)
         for a in own:
