@@ -10,7 +10,7 @@ from cisflow.claims.check import AGREES, DIFFERS, NOT_RUN, OTHER_TRIALS, UNPUBLI
 from cisflow.claims.page import write_page
 from cisflow.config.project import load_project
 from cisflow.io import write_json, write_tsv
-from cisflow.tables import MATCHES, METRICS
+from cisflow.tables import MATCHES, METRICS, SCAN
 
 EXP = [0.90, 0.95, 0.97, 0.95, 0.92]
 RELU = [0.0, 0.03, 0.0, 0.0, 0.03]
@@ -116,6 +116,23 @@ def test_the_page_says_what_was_run_and_every_number(results):
     assert "| cnn-2 | tanh | 0.000 |  |  |  | not yet run |" in page
     assert "Mind the gap." in page
     assert "`the command`" in page
+
+
+def test_numbers_of_a_sweep_are_found_by_run_and_by_column(results):
+    rows = check(results, by="run", expected={"cnn-2_*": {"exponential": 0.95, "relu": 0.0}})
+    assert [(row["ours"], row["verdict"]) for row in rows] == [(0.95, AGREES), (0.0, AGREES)]
+    stated = claim(by="run", expected={"cnn-2_*": {"relu": 0.0}})
+    page = write_page({"c": stated}, list(check_claim("c", stated, read_table(results, stated))), [], "results", "x")
+    assert "| runs | value of * | published |" in page
+    assert "| cnn-2_* | relu | 0.000 | 0.000" in page
+
+    about = {"task": "t", "run": "cnn-2_relu", "model": "cnn-2", "activation": "relu", "trial": 0, "scanner": "first"}
+    scans = [about | {"buffer": b, "ends": "published", "auroc": b / 100, "aupr": 0.1} for b in (5, 10)]
+    write_tsv(results / "tasks/t/motifs/scan/cnn-2_relu.tsv", SCAN, scans)
+    (row,) = check(
+        results, table="scan", metric="auroc_first_published", by="buffer", expected={"cnn-2_relu": {"10": 0.1}}
+    )
+    assert (row["ours"], row["trials"]) == (0.1, 1)
 
 
 def test_the_shipped_claims_have_sources_and_reasons(root):

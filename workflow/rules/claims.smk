@@ -18,7 +18,8 @@ rule check_claims:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        claims=as_json({name: claim.model_dump() for name, claim in project.claims.items()}),
+        # Not sorted: the page is in the order of the configuration.
+        claims=json.dumps({name: claim.model_dump() for name, claim in project.claims.items()}),
         results=lambda wildcards, output: os.path.dirname(output.table),
         command=f"{project.settings.command} {project.settings.results}/reproduction.md",
         code=code("claims/check.py"),

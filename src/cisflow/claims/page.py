@@ -49,7 +49,7 @@ def write_page(
             f"## {claim['title']}\n",
             f"{claim['source']}. Tolerance {claim['tolerance']:g}: {claim['reason']}.\n",
         ]
-        parts.append(_table(own, claim["statistic"]))
+        parts.append(_table(own, claim["statistic"], claim["by"]))
         if claim.get("note"):
             parts.append(f"{claim['note']}\n")
     return "\n".join(parts)
@@ -80,10 +80,15 @@ def _summary(rows: Sequence[Row]) -> str:
     return "\n".join(f"- {verdict}: {count}" for verdict, count in counts.most_common()) + "\n"
 
 
-def _table(rows: Sequence[Row], statistic: str) -> str:
+# What the two columns are that tell a number's place; see `config.claims.Claim.by`.
+_HEADINGS = {"activation": ("model", "activation"), "run": ("runs", "value of *")}
+
+
+def _table(rows: Sequence[Row], statistic: str, by: str) -> str:
     name = "p of the t-test" if statistic == "t_test" else f"{statistic} (quartiles)"
+    first, second = _HEADINGS.get(by, ("run", by))
     lines = [
-        f"| model | activation | published | ours, {name} | trials | difference | verdict |",
+        f"| {first} | {second} | published | ours, {name} | trials | difference | verdict |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
