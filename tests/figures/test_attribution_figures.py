@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from cisflow.attribution.presets import METHODS
-from cisflow.figures import ed2, fig2, style
+from cisflow.figures import ed2, fig2, style, task
 from cisflow.io import write_tsv
-from cisflow.tables import ATTRIBUTION_EXAMPLES, ATTRIBUTION_SCORES, METRICS
+from cisflow.tables import ATTRIBUTION_EXAMPLES, ATTRIBUTION_QUALITY, ATTRIBUTION_SCORES, METRICS
 
 MODELS, ACTIVATIONS, TRIALS, LENGTH = ("cnn-local", "cnn-dist"), ("relu", "exponential"), 3, 140
 FIG2 = {"activations": ["relu", "exponential", "tanh"], "method": "saliency", "logos_model": "cnn-dist",
@@ -88,6 +88,26 @@ def test_what_is_missing_is_said_in_its_place(tables):
     figure, numbers = fig2.draw(tables, FIG2)
     assert "no trials of both" in words(figure)
     assert set(numbers["panel"]) == {"a"}
+    plt.close(figure)
+
+
+def test_the_quality_of_attributions_is_drawn_with_its_limit(tmp_path):
+    values = {("deep_lift_shap", "convergence_error"): 1e-7, ("deep_lift_shap", "spread_over_references"): 1.5,
+              ("saliency", "reverse_complement_correlation"): 0.8}  # fmt: skip
+    about = {"task": "t", "run": "cnn-2_relu", "model": "cnn-2", "activation": "relu", "n": 50}
+    rows = [
+        about | {"trial": trial, "method": method, "quantity": quantity, "value": value * (1 + trial)}
+        for (method, quantity), value in values.items()
+        for trial in range(TRIALS)
+    ]
+    write_tsv(tmp_path / "quality.tsv", ATTRIBUTION_QUALITY, rows)
+    figure, numbers = task.quality({"quality": str(tmp_path / "quality.tsv")}, {"limits": {"deep_lift_shap": 0.01}})
+    assert numbers["value"].to_list() == [row["value"] for row in rows]
+    error, _, strand, mutagenesis = figure.axes
+    assert sorted(y for _, y in error.collections[0].get_offsets()) == pytest.approx([1e-7, 2e-7, 3e-7])
+    assert error.collections[1].get_segments()[0][0][1] == 0.01
+    assert len(strand.collections[0].get_offsets()) == TRIALS
+    assert "not measured for these methods" in "".join(text.get_text() for text in mutagenesis.texts)
     plt.close(figure)
 
 

@@ -29,6 +29,9 @@ def done(root, tmp_path_factory):
     with (clone / "config/tasks.yaml").open("a") as file:
         file.write(USER_TASK)
     succeed(clone, *LOCAL, TARGET, QUALITY, GALLERY_FILE)
+    # The quality of attributions joins the page when it exists.
+    assert "Not computed: ask for attribution/quality.tsv" in (clone / TARGET).read_text()
+    succeed(clone, *LOCAL, TARGET)
     return clone
 
 
@@ -40,7 +43,7 @@ def test_every_standard_output_is_there(done):
             assert files == {"model.json", "best.safetensors", "last.safetensors", "history.tsv"}
             assert (task / "motifs/meme" / run / f"{trial}.meme").is_file()
         assert (task / "predictions" / f"{run}.parquet").is_file()
-    for name in ("performance", "training", "filters", "matches", "sequences"):
+    for name in ("performance", "training", "filters", "matches", "sequences", "quality"):
         for ending in ("pdf", "png", "tsv", "json"):
             assert (task / "figures" / f"{name}.{ending}").stat().st_size > 0
 
@@ -102,7 +105,7 @@ def test_optional_loggers_wrote_their_files(done):
 def test_the_page_needs_no_other_file(done):
     page = (done / TARGET).read_text()
     assert "My own binding sites" in page
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert "Best-scoring sequences" in page
     assert "cnn-50_relu, trial 0: 32 filters" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
@@ -178,5 +181,6 @@ def test_the_report_of_snakemake_has_the_figures(done):
     page = (done / "report.html").read_text()
     assert "figures/performance.png" in page
     assert "figures/sequences.png" in page
+    assert "figures/quality.png" in page
     assert "mine" in page
     assert "What the first trial of each run reads in the sequences of the highest output" in page

@@ -18,6 +18,7 @@ PLOTS = {
     "filters": {"labels": "motifs/labels.tsv", "motifs": "motifs/meme"},
     "matches": {"matches": "motifs/matches.tsv"},
     "sequences": {"gallery": "attribution/galleries/best.tsv"},
+    "quality": {"quality": "attribution/quality.tsv"},
 }
 
 # Every file of every source, and those that come in an archive.
@@ -179,11 +180,16 @@ def plot_tables(wildcards):
     return below_tasks({name: f"{wildcards.task}/{path}" for name, path in PLOTS[wildcards.plot].items()})
 
 
-def plots_of(task):
-    absent = ([] if task.filters else ["filters", "matches"]) + (
-        [] if task.attribution.gallery("best") else ["sequences"]
-    )
-    return [plot for plot in PLOTS if plot not in absent]
+def plots_of(name):
+    """Return the standard figures of a task's report; the quality of its attributions joins when it exists."""
+    task, quality = project.task(name), f"{project.settings.results}/tasks/{name}/attribution/quality.tsv"
+    there = {
+        "quality": os.path.exists(quality),
+        "filters": task.filters is not None,
+        "matches": task.filters is not None,
+        "sequences": task.attribution.gallery("best") is not None,
+    }
+    return [plot for plot in PLOTS if there.get(plot, True)]
 
 
 def motif_tables(wildcards):

@@ -98,7 +98,7 @@ rule draw_task:
         runtime=growing(30),
     params:
         tables=lambda wildcards, input: as_json(dict(input.items())),
-        settings=as_json({"runs": 4}),
+        settings=lambda wildcards: as_json({"runs": 4, "limits": task_of(wildcards).attribution.limits}),
         caption=lambda wildcards: CAPTIONS[wildcards.plot][1],
         kind="task.{plot}",
         notebook=NOTEBOOK,
@@ -120,7 +120,7 @@ rule draw_task:
 rule task_report:
     input:
         figures=lambda wildcards: expand(
-            "<results>/tasks/{task}/figures/{plot}.png", task=wildcards.task, plot=plots_of(task_of(wildcards))
+            "<results>/tasks/{task}/figures/{plot}.png", task=wildcards.task, plot=plots_of(wildcards.task)
         ),
         quality="<results>/tasks/{task}/dataset.quality.tsv",
         metrics="<results>/tasks/{task}/metrics.tsv",

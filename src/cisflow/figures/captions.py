@@ -17,6 +17,12 @@ CAPTIONS = {
         "What the first trial of each run reads in the sequences of the highest output, in the mean over the runs: "
         "letters as high as the attribution of the base that is there.",
     ),
+    "quality": (
+        "Quality of attributions",
+        "Medians over sequences, a dot a trial. Convergence error: what the attributions do not add up to, of the "
+        "difference of the outputs; beyond the limit (dashed) the job fails. Spread: standard deviation over "
+        "references, relative to the mean score. Correlations: with the map of the other strand, and with mutagenesis.",
+    ),
     "training": (
         "Training",
         "Losses (with the L2 penalty) and validation metrics pooled over targets; a line a trial.",
@@ -25,6 +31,7 @@ CAPTIONS = {
 
 # What stands in the place of figures that a task has not.
 LEFT_OUT = {
+    "quality": "Not computed: ask for attribution/quality.tsv of this task, then for this page again.",
     "filters": "This task reads no filters: its configuration has 'filters: null'.",
     "sequences": "No sequences are explained: the task's configuration has 'best: null' under 'attribution.galleries'.",
 }

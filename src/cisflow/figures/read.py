@@ -10,6 +10,7 @@ from cisflow.pwm import Motif, read_meme
 from cisflow.tables import (
     ACTIVATIONS,
     ATTRIBUTION_EXAMPLES,
+    ATTRIBUTION_QUALITY,
     ATTRIBUTION_REFERENCES,
     ATTRIBUTION_SCORES,
     GALLERY,
@@ -52,6 +53,11 @@ def label_table(path: str | Path) -> pl.DataFrame:
 def filter_motifs(folder: str | Path, run: str, trial: int) -> dict[str, Motif]:
     """Return the matrices of a trial's filters, by name; a filter without a matrix is not there."""
     return {motif.id: motif for motif in read_meme(Path(folder) / run / f"trial-{trial}.meme", empty=True)}
+
+
+def quality_table(path: str | Path) -> pl.DataFrame:
+    """Return the quality of attributions, a row for each trial, method and quantity."""
+    return read_tsv(path, ATTRIBUTION_QUALITY)
 
 
 def score_table(path: str | Path) -> pl.DataFrame:

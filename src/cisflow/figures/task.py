@@ -1,17 +1,20 @@
-"""The standard figures of any task: performance, training history, filters, and matches."""
+"""The standard figures of any task: performance, training history, filters, matches, sequences, and quality."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from cisflow.figures import gallery
 from cisflow.figures.panels import by_activation, in_order, logo_grid, null_marks
-from cisflow.figures.read import filter_motifs, label_table, match_table, metric_table, with_panel
+from cisflow.figures.read import filter_motifs, label_table, match_table, metric_table, quality_table, with_panel
 from cisflow.figures.style import (
     GREY,
+    METHOD_LABELS,
     TWO_COLUMNS,
     colour,
     label,
@@ -31,6 +34,15 @@ SHOWN = {
     "aupr": ("AUPR", None),
     "pearson": ("Pearson correlation", 0.0),
     "spearman": ("Spearman correlation", 0.0),
+}
+
+
+# Of the quality of attributions; a low first and second, a high third and fourth speak for them.
+QUALITY = {
+    "convergence_error": "convergence error (dashed: limit)",
+    "spread_over_references": "spread over references",
+    "reverse_complement_correlation": "correlation with the other strand's map",
+    "mutagenesis_correlation": "correlation with mutagenesis",
 }
 
 
@@ -160,6 +172,55 @@ def sequences(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
         `runs`: at most this many are drawn.
     """
     return gallery.draw(tables, {"positions": POSITIONS, "sequences": SEQUENCES, "runs": settings["runs"]})
+
+
+def quality(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
+    """Draw how far the attributions can be trusted: each quantity by method, a dot a trial.
+
+    Parameters
+    ----------
+    tables
+        Path of `quality`.
+    settings
+        `limits`: largest convergence error by method, with which results are used.
+    """
+    table = quality_table(tables["quality"])
+    methods = in_order(table["method"].to_list(), tuple(METHOD_LABELS))
+    with style():
+        figure = new_figure(TWO_COLUMNS, 112)
+        for axes, (quantity, title) in zip(figure.subplots(2, 2).flat, QUALITY.items(), strict=True):
+            own = table.filter((pl.col("quantity") == quantity) & pl.col("value").is_not_null())
+            axes.set_title(title, loc="left")
+            if own.is_empty():
+                missing(axes, "not measured for these methods")
+                continue
+            shown = [method for method in methods if method in own["method"]]
+            _dots_by_method(axes, own, shown)
+            if quantity == "convergence_error":
+                axes.set_yscale("log")
+                _limits(axes, shown, settings["limits"])
+        activations = in_order(table["activation"].to_list(), ())
+        keys = [Line2D([], [], marker="o", markersize=3.5, linestyle="", color=colour(a)) for a in activations]
+        figure.legend(keys, map(label, activations), loc="lower center", ncols=9, handlelength=0.8)
+        figure.tight_layout(rect=(0, 0.05, 1, 1))
+    return figure, table.select("run", "activation", "trial", "method", "quantity", "value", "n")
+
+
+def _dots_by_method(axes: Axes, table: pl.DataFrame, methods: list[str]) -> None:
+    for position, method in enumerate(methods):
+        own = table.filter(pl.col("method") == method)
+        # Spread in the order of the table, not at random: the same picture every time.
+        x = np.linspace(position - 0.3, position + 0.3, len(own)) if len(own) > 1 else [position]
+        axes.scatter(x, own["value"], s=7, color=[colour(a) for a in own["activation"]], alpha=0.75, linewidths=0)
+    axes.set_xticks(range(len(methods)), [METHOD_LABELS[method].replace(" ", "\n") for method in methods])
+    axes.set_xlim(-0.6, len(methods) - 0.4)
+
+
+def _limits(axes: Axes, methods: list[str], limits: Mapping[str, float]) -> None:
+    for position, method in enumerate(methods):
+        if method in limits:
+            line = {"colors": GREY, "linestyles": (0, (2, 1.5)), "linewidth": 0.8}
+            axes.hlines(limits[method], position - 0.42, position + 0.42, **line)
 
 
 def matches(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
