@@ -1,0 +1,1 @@
+"""Coordinates: lifting places from one assembly to another."""
