@@ -46,10 +46,13 @@ MODISCO_BASES = ("pattern", "position", "kept", "base", "contribution", "probabi
 GALLERY = (*ABOUT, "target", "output", "method", "example", "sequence", "label", "prediction", "position", "base",
     "score")  # fmt: skip
 
+# Rows of a BED file that were not lifted, as they were; `start` is 0-based, `end` exclusive.
+DROPPED = ("chrom", "start", "end", "name", "reason")
+
 # Columns that hold names, which may look like numbers.
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
     "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name",
-    "scanner", "ends")  # fmt: skip
+    "scanner", "ends", "chrom", "name", "reason")  # fmt: skip
 
 
 def read_tsv(path: str | Path, columns: Sequence[str]) -> pl.DataFrame:

@@ -79,6 +79,29 @@ def predict(
 
 
 @app.command()
+def liftover(
+    chain: Annotated[Path, typer.Option(help="UCSC chain file from the one assembly to the other; plain or gzipped.")],
+    bed: Annotated[Path, typer.Option("--in", help="BED file to lift; plain or gzipped.")],
+    output: Annotated[Path, typer.Option("--out", help="BED file to write; gzipped if its name ends in .gz.")],
+    min_fraction: Annotated[float, typer.Option(help="Part of an interval's bases that one chain must carry.")] = 0.95,
+    max_length_change: Annotated[float, typer.Option(help="How much its length may change, as a part of it.")] = 0.1,
+    same_strand: Annotated[bool, typer.Option("--same-strand", help="Drop intervals that turn round.")] = False,
+    best: Annotated[
+        bool, typer.Option("--best", help="Take the best-scoring of several chains; else the interval is dropped.")
+    ] = False,
+) -> None:
+    """Lift a BED file to another assembly.
+
+    Rows that cannot be lifted are in a table beside the output, its name ending in .dropped.tsv, each with its reason.
+    """
+    from cisflow.tracks.bed import lift_bed
+    from cisflow.tracks.liftover import Rules
+
+    for note in lift_bed(chain, bed, output, Rules(min_fraction, max_length_change, same_strand, best)):
+        out.print(note, markup=False, soft_wrap=True)
+
+
+@app.command()
 def explain(
     task: Annotated[str, typer.Argument(help="Name of a task, as in config/tasks.yaml.")],
     config: Config = CONFIG,
