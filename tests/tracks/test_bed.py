@@ -68,6 +68,10 @@ def test_what_is_refused_leaves_nothing(tmp_path, chain, text, message):
     assert not list(tmp_path.glob("b*"))
 
 
+def test_an_interval_may_end_where_its_contig_does(tmp_path, chain):
+    assert lift(tmp_path, chain, "chr1\t4990\t5000\n")[0].endswith("0 of 1 intervals lifted")
+
+
 def test_the_wrong_direction_is_told(tmp_path):
     (tmp_path / "a.chain").write_text(chain_text(9, "chr1", "chr1", [(1000, 0, 0)]))
     with pytest.raises(CisflowError, match=r"The target's chr1 has 6,000: is the chain of the other direction\?"):

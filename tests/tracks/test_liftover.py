@@ -182,6 +182,7 @@ BAD = {
     HEAD.replace("+ 0 20 chrA", "- 0 20 chrA") + "20\n": "line 1: the strands are",
     HEAD.replace("chr1 100", "chr1 10") + "20\n": "line 1: 0 to 20 is no stretch of chr1",
     HEAD.replace("chr1 100", "chr1 many") + "20\n": "line 1: score, sizes, .* must be numbers",
+    HEAD.replace("chain 5", "chain nan") + "20\n": "line 1: score, sizes, .* must be numbers",
     HEAD + "20\n\n" + HEAD.replace("chr1 100", "chr1 99") + "20\n": "line 4: chr1 has 99 bases, and 100",
     "# nothing\n": "there is no chain in it",
 }

@@ -176,6 +176,8 @@ class _Reader:
         try:
             numbers = [int(text) for text in (size, start, end, target_size, target_start, target_end)]
             value = float(score)
+            if not np.isfinite(value):
+                raise ValueError
         except ValueError:
             raise self.fail(number, "score, sizes, starts and ends of a header must be numbers.") from None
         if plus != "+" or strand not in ("+", "-"):
