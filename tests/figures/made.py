@@ -19,8 +19,10 @@ from cisflow.tables import (
     THRESHOLDS,
 )
 
+TRIALS = 5
 
-def write_tables(project: Project, folder: Path, trials: int = 3) -> None:
+
+def write_tables(project: Project, folder: Path, trials: int) -> None:
     """Write tables below `folder/<task>`; every number is another."""
     rng = np.random.default_rng(0)
     for name, task in project.tasks.items():

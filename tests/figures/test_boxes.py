@@ -5,42 +5,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from matplotlib import pyplot as plt
 from scipy import stats
-from tests.figures.made import write_tables
+from tests.figures.made import TRIALS
 
-from cisflow.config.project import load_project
-from cisflow.figures import kinds, style
+from cisflow.figures import style
 from cisflow.models.activations import FUNCTIONS
 from cisflow.tables import read_trials
-
-mpl.use("Agg")
-TRIALS = 5
-
-
-@pytest.fixture(scope="module")
-def project(root):
-    return load_project("config/config.yaml", root)
-
-
-@pytest.fixture(scope="module")
-def made(project, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tasks")
-    write_tables(project, folder, TRIALS)
-    return folder
-
-
-@pytest.fixture
-def drawn(project, made):
-    """Return a function that draws a figure of the configuration from made-up tables."""
-
-    def draw(name, **changes):
-        figure = project.figures[name]
-        tables = {key: str(made / path) for key, path in figure.tables.items()}
-        return kinds.draw(figure.kind, tables | changes.pop("tables", {}), figure.settings.model_dump() | changes)
-
-    yield draw
-    plt.close("all")
 
 
 def texts(figure) -> str:

@@ -3,41 +3,11 @@
 import matplotlib as mpl
 import polars as pl
 import pytest
-from matplotlib import pyplot as plt
-from tests.figures.made import write_tables
+from tests.figures.made import TRIALS
 
-from cisflow.config.project import load_project
 from cisflow.figures import kinds, style
 from cisflow.io import write_tsv
 from cisflow.tables import SCAN, SCAN_EXAMPLES, read_tsv
-
-mpl.use("Agg")
-TRIALS = 4
-
-
-@pytest.fixture(scope="module")
-def project(root):
-    return load_project("config/config.yaml", root)
-
-
-@pytest.fixture(scope="module")
-def made(project, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tasks")
-    write_tables(project, folder, TRIALS)
-    return folder
-
-
-@pytest.fixture
-def drawn(project, made):
-    """Return a function that draws a figure of the configuration from made-up tables."""
-
-    def draw(name, leave_out=(), **changes):
-        figure = project.figures[name]
-        tables = {key: str(made / path) for key, path in figure.tables.items() if key not in leave_out}
-        return kinds.draw(figure.kind, tables, figure.settings.model_dump() | changes)
-
-    yield draw
-    plt.close("all")
 
 
 def words(figure) -> str:

@@ -46,7 +46,7 @@ def random_chains(rng, count=40) -> list[str]:
     return [texts[number] for number in rng.permutation(count)]
 
 
-def compare_points(path, names, positions):
+def check_points(path, names, positions):
     chains, peer = read_chains(path), LiftOver(str(path))
     found = lift_points(chains, contig_codes(chains, names), np.array(positions))
     targets = list(chains.targets)
@@ -65,7 +65,7 @@ def test_every_point_of_random_chains_as_pyliftover(tmp_path, seed):
     """All 15,000 positions of three contigs, with chains that overlap, of which the best-scoring wins."""
     path = write(tmp_path, *random_chains(np.random.default_rng(seed)))
     names = [f"chr{n}" for n in (1, 2, 3) for _ in range(5002)] + ["chr9"]
-    compare_points(path, names, [*(list(range(5002)) * 3), 7])
+    check_points(path, names, [*(list(range(5002)) * 3), 7])
 
 
 def brute(chains, contig, start, end, rules) -> tuple:
@@ -228,7 +228,7 @@ def test_real_chains_as_pyliftover(name):
     inside = rng.integers(0, 24, 4000)
     anywhere = rng.random(4000) * np.array(list(chains.sources.values()))[inside]
     contigs = [*names[chains.contig[chains.chain[block]]].tolist(), *names[inside].tolist()]
-    compare_points(path, contigs, np.r_[np.maximum(near, 0), anywhere.astype(int)])
+    check_points(path, contigs, np.r_[np.maximum(near, 0), anywhere.astype(int)])
 
 
 def test_known_places_and_the_way_back():
