@@ -1,1 +1,1 @@
-"""Coordinates: lifting places from one assembly to another."""
+"""Coordinates and signal along the genome: intervals, liftover, genomes, values by bin."""

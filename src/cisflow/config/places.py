@@ -1,0 +1,91 @@
+"""Where a file of a task is: in a source, at a path, at an address, or at ENCODE."""
+
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, Field, model_validator
+
+from cisflow.config.sources import Md5, Sha256
+from cisflow.config.strict import Name, Strict
+
+# Of a file, as ENCFF001XYZ; accessions of experiments begin with ENCSR.
+ACCESSION = r"^ENCFF[0-9]{3}[A-Z]{3}$"
+
+
+class Place(Strict):
+    """A file. A text alone is a path, an address (http...), or the accession of a file at ENCODE."""
+
+    file: str | None = Field(None, description="Path of a file, or its name in `source`.")
+    source: Name | None = Field(None, description="Source that has the file (config/sources.yaml).")
+    url: str | None = Field(None, pattern="^https?://", description="Address that it is fetched from.")
+    accession: str | None = Field(None, pattern=ACCESSION, description="File at ENCODE, once it is pinned.")
+    md5: Md5 | None = Field(None, description="Of the file at `url`.")
+    sha256: Sha256 | None = Field(None, description="Of the file at `url`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value.startswith(("http://", "https://")):
+            return {"url": value}
+        return {"accession" if value.startswith("ENCFF") and "." not in value else "file": value}
+
+    @model_validator(mode="after")
+    def _one_place(self):
+        given = [key for key in ("file", "url", "accession") if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = f", and there are {', '.join(given)}" if given else ""
+            raise ValueError(f"a file is given by one of file, url, accession{found}")
+        if self.source and not self.file:
+            raise ValueError("source: the name of the file in it is needed: file")
+        if (self.md5 or self.sha256) and not self.url:
+            raise ValueError("md5, sha256: they belong to a url; config/sources.yaml has those of sources")
+        return self
+
+    @property
+    def url_name(self) -> str:
+        """Name of the file at `url`."""
+        return PurePosixPath(unquote(urlsplit(self.url or "").path)).name
+
+
+class Genome(Place):
+    """A FASTA file of whole chromosomes, gzipped or not. A text that has no dot and no slash is a source."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_source(cls, value: Any) -> Any:
+        # The file of the source is looked up where sources are known.
+        if isinstance(value, str) and not {".", "/"} & set(value):
+            return {"source": value, "file": "*.fa*"}
+        return value
+
+
+def places_of(value: Any) -> Iterator[Place]:
+    """Yield all places in a model, in lists and mappings too, in their order."""
+    if isinstance(value, Place):
+        yield value
+    elif isinstance(value, BaseModel):
+        for _, item in value:
+            yield from places_of(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from places_of(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from places_of(item)
+
+
+def with_paths(value: Any, path_of: Callable[[Place], str]) -> Any:
+    """Return a model as plain data, with the path of each place instead of the place."""
+    if isinstance(value, Place):
+        return path_of(value)
+    if isinstance(value, BaseModel):
+        return {name: with_paths(item, path_of) for name, item in value}
+    if isinstance(value, dict):
+        return {name: with_paths(item, path_of) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_paths(item, path_of) for item in value]
+    return value

@@ -1,0 +1,83 @@
+"""Names of contigs: 'chr1' of one file is '1' of another. They are brought together, or refused with the reason."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from cisflow.errors import CisflowError
+
+MITOCHONDRION = {"chrM": "MT", "MT": "chrM", "M": "chrM", "chrMT": "M"}
+
+
+def reconcile(names: Iterable[str], sizes: Mapping[str, int], path: str | Path, genome: str | Path) -> dict[str, str]:
+    """Return the genome's name of each contig of a file that the genome has.
+
+    Parameters
+    ----------
+    names
+        Contigs of the file.
+    sizes
+        The genome's contigs.
+    path, genome
+        The file and the genome, for messages.
+
+    Raises
+    ------
+    CisflowError
+        No contig is of the genome, or some have the genome's names and others only with or without 'chr'.
+    """
+    names = list(dict.fromkeys(names))
+    same = {name: name for name in names if name in sizes}
+    turned = {name: other for name in names if name not in sizes and (other := _other(name)) in sizes}
+    if same and turned:
+        first = next(iter(turned))
+        raise CisflowError(
+            f"{path}: its contigs are named in two ways: '{next(iter(same))}' as in {genome}, and '{first}', which is "
+            f"'{turned[first]}' there. Rename them in one way."
+        )
+    if not same and not turned:
+        raise CisflowError(
+            f"{path}: none of its contigs ({_some(names)}) is in {genome} ({_some(sizes)}), with 'chr' before them or "
+            "without. Is it of another genome?"
+        )
+    return same or turned
+
+
+def _other(name: str) -> str:
+    return MITOCHONDRION.get(name) or (name.removeprefix("chr") if name.startswith("chr") else f"chr{name}")
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+
+
+def on_genome(
+    table: pl.DataFrame, sizes: Mapping[str, int], path: str | Path, genome: str | Path
+) -> tuple[pl.DataFrame, int]:
+    """Return intervals with the genome's names of contigs, and how many were left out since their contig is not in it.
+
+    Parameters
+    ----------
+    table
+        Columns chrom, start, end and line, as of `read_intervals`; others are kept.
+    sizes, path, genome
+        As in `reconcile`.
+
+    Raises
+    ------
+    CisflowError
+        The names cannot be reconciled, or an interval ends beyond its contig; with its line.
+    """
+    names = reconcile(table["chrom"].unique(maintain_order=True), sizes, path, genome)
+    known = table.filter(pl.col("chrom").is_in(list(names))).with_columns(pl.col("chrom").replace_strict(names))
+    size = pl.col("chrom").replace_strict(dict(sizes), return_dtype=pl.Int64)
+    beyond = known.filter(pl.col("end") > size)
+    if len(beyond):
+        row = beyond.row(0, named=True)
+        raise CisflowError(
+            f"{path}, line {row['line']}: {row['chrom']}:{row['start']}-{row['end']} ends beyond the contig, which has "
+            f"{sizes[row['chrom']]:,} bases in {genome} ({len(beyond):,} such rows). Is it of another assembly?"
+        )
+    return known, len(table) - len(known)

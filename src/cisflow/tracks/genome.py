@@ -1,0 +1,206 @@
+"""Genomes: FASTA files of whole chromosomes, compressed and indexed once, then read window by window."""
+
+import gzip
+import zlib
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+
+import numpy as np
+import pysam
+from numpy.typing import NDArray
+
+from cisflow.errors import CisflowError
+from cisflow.sequence import UNKNOWN
+
+BLOCK = 1 << 22
+# Letters of the IUPAC code for more than one base; they are unknown bases here.
+AMBIGUOUS = b"RYSWKMBDHVryswkmbdhv"
+_KNOWN = b"ACGTNacgtn"
+_CODE = np.full(256, UNKNOWN, np.uint8)
+for _index, _letter in enumerate("ACGT"):
+    _CODE[[ord(_letter), ord(_letter.lower())]] = _index
+# A stretch is read as one when windows cover so much of it; reading costs a hundred times what cutting costs.
+DENSE = 0.1
+
+
+def index_genome(fasta: str | Path, out: str | Path) -> dict[str, int]:
+    """Write a FASTA file again, compressed in blocks and indexed, so that any stretch is read without the rest.
+
+    Parameters
+    ----------
+    fasta
+        FASTA file, gzipped or not.
+    out
+        Where it goes, a name that ends in .fa.gz; `<out>.fai` and `<out>.gzi` are its indices.
+
+    Returns
+    -------
+    dict
+        How often each letter other than A, C, G, T and N is in it; they are unknown bases to every reader.
+
+    Raises
+    ------
+    CisflowError
+        The file is missing, not whole, or not a FASTA file of DNA, or a contig is there twice.
+    """
+    fasta, out = Path(fasta), Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
+        partial = Path(folder) / out.name
+        letters = _compress(fasta, partial)
+        try:
+            pysam.faidx(str(partial))
+        except pysam.SamtoolsError as error:
+            raise CisflowError(f"{fasta}: it cannot be indexed ({_reason(error)}).") from None
+        for ending in ("", ".fai", ".gzi"):
+            Path(f"{partial}{ending}").replace(f"{out}{ending}")
+    return letters
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.rpartition("] ")[2] for line in str(error).replace("\\n", "\n").splitlines()]
+    return "; ".join(line for line in lines if "ormat" in line or "line" in line) or lines[0]
+
+
+def _compress(fasta: Path, out: Path) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    names: set[bytes] = set()
+    try:
+        with fasta.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(fasta) if zipped else fasta.open("rb") as reader, pysam.BGZFile(str(out), "wb") as writer:
+            rest = b""
+            while block := reader.read(BLOCK):
+                lines, _, rest = (rest + block.replace(b"\r", b"")).rpartition(b"\n")
+                _check(lines, fasta, counts, names)
+                writer.write(lines + b"\n" if lines else b"")
+            _check(rest, fasta, counts, names)
+            writer.write(rest + b"\n" if rest else b"")
+    except FileNotFoundError:
+        raise CisflowError(f"{fasta}: there is no such file.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CisflowError(f"{fasta}: the gzip data are truncated or damaged ({error}). Fetch it again.") from None
+    if not names:
+        raise CisflowError(f"{fasta}: there is no sequence in it (a header line '>name' is expected).")
+    return dict(sorted(counts.items()))
+
+
+def _check(lines: bytes, fasta: Path, counts: Counter[str], names: set[bytes]) -> None:
+    """Look at whole lines: headers are new, and all letters are of the DNA alphabet."""
+    if not names and lines.strip() and not lines.lstrip().startswith(b">"):
+        page = " It is an HTML or XML page." if lines.lstrip().startswith(b"<") else ""
+        raise CisflowError(f"{fasta}: a FASTA file begins with a header line '>name'.{page}")
+    bases = []
+    start = 0
+    while (header := lines.find(b">", start)) >= 0:
+        bases.append(lines[start:header])
+        end = lines.find(b"\n", header)
+        end = len(lines) if end < 0 else end
+        name = lines[header + 1 : end].split(maxsplit=1)[:1]
+        if not name or name[0] in names:
+            what = f"the contig '{name[0].decode('latin-1')}' is there twice" if name else "a header has no name"
+            raise CisflowError(f"{fasta}: {what}.")
+        names.add(name[0])
+        start = end
+    bases.append(lines[start:])
+    others = b"".join(bases).translate(None, _KNOWN + b"\n")
+    counts.update(others.decode("latin-1"))
+    wrong = others.translate(None, AMBIGUOUS)
+    if wrong:
+        raise CisflowError(
+            f"{fasta}: the letter {chr(wrong[0])!r} is none of DNA's ({len(wrong)} such letters near it). "
+            "Is it a FASTA file of a genome?"
+        )
+
+
+class Genome:
+    """An indexed genome (see `index_genome`), a context manager.
+
+    Attributes
+    ----------
+    path
+        The file.
+    sizes
+        Contig to its length in bases, in the order of the file.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        missing = [name for ending in ("", ".fai", ".gzi") if not Path(name := f"{path}{ending}").is_file()]
+        if missing:
+            raise CisflowError(f"{', '.join(missing)}: there is no such file. The rule 'index_genome' makes it.")
+        self._file = pysam.FastaFile(str(path))
+        self.sizes = dict(zip(self._file.references, self._file.lengths, strict=True))
+
+    def __enter__(self) -> "Genome":
+        return self
+
+    def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+
+    def letters(self, chrom: NDArray[np.str_], start: NDArray[np.int64], length: int) -> NDArray[np.uint8]:
+        """Return windows as letters (ASCII), shape (n, length), in the case of the file.
+
+        What of a window is beyond an end of its contig is N; the caller counts it (`outside`).
+
+        Parameters
+        ----------
+        chrom, start
+            Contig and first position (0-based) of each window, (n,).
+        length
+            Their length in bases.
+        """
+        found = np.full((len(start), length), ord("N"), np.uint8)
+        for contig in np.unique(chrom):
+            rows = np.flatnonzero(chrom == contig)
+            rows = rows[np.argsort(start[rows], kind="stable")]
+            for group in _groups(start[rows], length):
+                self._cut(str(contig), start, rows[group], found)
+        return found
+
+    def _cut(self, contig: str, start: NDArray[np.int64], rows: NDArray[np.int64], found: NDArray[np.uint8]) -> None:
+        """Put the windows of `rows`, sorted by start, into `found`, from one stretch that is read."""
+        length, size = found.shape[1], self.sizes[contig]
+        low, high = max(int(start[rows[0]]), 0), min(int(start[rows[-1]]) + length, size)
+        if high <= low:
+            return
+        stretch = np.frombuffer(self._file.fetch(contig, low, high).encode(), np.uint8)
+        if len(stretch) < high - low:
+            raise CisflowError(f"{self.path}: {contig}:{low}-{high} cannot be read whole; make the file again.")
+        for row, first in zip(rows.tolist(), start[rows].tolist(), strict=True):
+            left, right = max(first, low), min(first + length, high)
+            if right > left:
+                found[row, left - first : right - first] = stretch[left - low : right - low]
+
+    def encode(self, chrom: NDArray[np.str_], start: NDArray[np.int64], length: int) -> NDArray[np.uint8]:
+        """Return windows as base indices, shape (n, length); parameters as in `letters`."""
+        return codes(self.letters(chrom, start, length))
+
+    def outside(self, chrom: NDArray[np.str_], start: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """Return how many bases of each window are beyond the ends of its contig, (n,)."""
+        sizes = np.array([self.sizes[str(name)] for name in chrom], np.int64)
+        inside = np.minimum(start + length, sizes) - np.maximum(start, 0)
+        return length - np.maximum(inside, 0)
+
+
+def _groups(start: NDArray[np.int64], length: int) -> list[slice]:
+    """Return runs of windows, sorted by start, of which each is read as one stretch."""
+    # A gap between two windows is read over when it is short against them, and a stretch is no longer than a block.
+    bounds, first = [0], 0
+    for row in np.flatnonzero(np.diff(start, prepend=start[:1]) > length).tolist():
+        if start[row] - start[row - 1] > length / DENSE or start[row] - start[first] > BLOCK:
+            bounds.append(row)
+            first = row
+    return [slice(a, b) for a, b in zip(bounds, [*bounds[1:], len(start)], strict=True)]
+
+
+def codes(letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return letters (ASCII) as base indices of the same shape; all but A, C, G and T are unknown."""
+    return _CODE[letters]
+
+
+def soft_masked(letters: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the fraction of lower-case letters (repeats, in UCSC's files) of letters of shape (..., length)."""
+    return (letters >= ord("a")).mean(-1)
