@@ -13,5 +13,5 @@ def task1(folder: Path) -> Path:
     if not counts.exists():
         export("JASPAR2016", "CORE", "vertebrates", counts, folder / "motifs.meme")
     spec = load_project("config/config.yaml").task("task1").dataset.model_dump()
-    make_dataset(spec, [str(counts)], folder / "dataset.h5", folder / "quality.tsv")
+    make_dataset(spec, [str(counts)], folder / "dataset.h5")
     return folder / "dataset.h5"

@@ -60,7 +60,7 @@ def planted(count: int, length: int = 60, seed: int = 0) -> tuple[np.ndarray, np
 def convert(folder: Path, *files: Path, **settings) -> dict[str, Split]:
     """Make a data set of kind hdf5 in a folder, as a task with these settings would, and return what is in it."""
     spec = Hdf5(kind="hdf5", file="{split}.h5", **settings).model_dump()
-    make_dataset(spec, list(map(str, files)), folder / "dataset.h5", folder / "quality.tsv")
+    make_dataset(spec, list(map(str, files)), folder / "dataset.h5")
     with h5_reader(folder / "dataset.h5", "dataset/1") as h5:
         return {name: Split(*(h5[name][key][:] for key in ("x", "y", "id"))) for name in SPLITS}
 

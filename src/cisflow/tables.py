@@ -46,13 +46,18 @@ MODISCO_BASES = ("pattern", "position", "kept", "base", "contribution", "probabi
 GALLERY = (*ABOUT, "target", "output", "method", "example", "sequence", "label", "prediction", "position", "base",
     "score")  # fmt: skip
 
+# The account of a data set: signed counts, which add up to the rows of the step 'kept'.
+ACCOUNTING = ("unit", "input", "step", "reason", "rows")
+# What is known of the columns of a data set's labels; a kind of data set fills what it has.
+TARGETS = ("target", "factor", "biosample", "biosample_type", "unit", "files", "description")
+
 # Rows of a BED file that were not lifted, as they were; `start` is 0-based, `end` exclusive.
 DROPPED = ("chrom", "start", "end", "name", "reason")
 
 # Columns that hold names, which may look like numbers.
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
     "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name",
-    "scanner", "ends", "chrom", "name", "reason")  # fmt: skip
+    "scanner", "ends", "chrom", "name", "reason", "split", "unit", "input", "step", *TARGETS)  # fmt: skip
 
 
 def read_tsv(path: str | Path, columns: Sequence[str]) -> pl.DataFrame:

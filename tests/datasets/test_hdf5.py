@@ -202,14 +202,14 @@ def test_blocks_make_no_difference(tmp_path, monkeypatch, layout):
     monkeypatch.setattr(hdf5, "BLOCK_ROWS", 4)
     monkeypatch.setattr(hdf5, "PIECE", 1)
     monkeypatch.setattr(store, "BLOCK", 2)
-    quality = (tmp_path / "quality.tsv").read_text()
+    quality = (tmp_path / "dataset.quality.tsv").read_text()
     parts = convert(tmp_path, path, keep="any_positive", reverse_complement=["test"])
     for name, split in whole.items():
         for key in ("x", "y", "id"):
             assert np.array_equal(getattr(split, key), getattr(parts[name], key))
     # Sums of GC content in another order: the last digits.
     assert [row.split("\t")[:3] for row in quality.splitlines()] == [
-        row.split("\t")[:3] for row in (tmp_path / "quality.tsv").read_text().splitlines()
+        row.split("\t")[:3] for row in (tmp_path / "dataset.quality.tsv").read_text().splitlines()
     ]
 
 
@@ -221,7 +221,7 @@ def test_the_table_of_quality_counts_by_hand(tmp_path):
         arrays["X_train"][5] = np.eye(4)[[2] * 3 + [0] * 9].T
 
     convert(tmp_path, write(tmp_path / "a.h5", few_known), keep="any_positive", targets=["bound"])
-    rows = [row.split("\t") for row in (tmp_path / "quality.tsv").read_text().splitlines()[1:]]
+    rows = [row.split("\t") for row in (tmp_path / "dataset.quality.tsv").read_text().splitlines()[1:]]
     found = {(target, quantity): float(value) for split, target, quantity, value in rows if split == "train"}
     assert found == {
         ("all", "sequences"): 3, ("all", "dropped_sequences"): 3, ("all", "gc_content"): (9 / 12 + 3 / 12) / 2,

@@ -37,11 +37,11 @@ def fetched_deepsea(project, server, archive, folder):
 
 def make(project, name, inputs, folder):
     spec = project.task(name).dataset.model_dump()
-    return make_dataset(spec, inputs, folder / "dataset.h5", folder / "quality.tsv")
+    return make_dataset(spec, inputs, folder / "dataset.h5")
 
 
 def quality(folder, split, quantity):
-    rows = [row.split("\t") for row in (folder / "quality.tsv").read_text().splitlines()]
+    rows = [row.split("\t") for row in (folder / "dataset.quality.tsv").read_text().splitlines()]
     return {target: float(value) for name, target, what, value in rows if (name, what) == (split, quantity)}
 
 
@@ -67,7 +67,8 @@ def test_task_2_equals_the_plain_conversion(project, server, tmp_path, monkeypat
             assert quality(tmp_path / "out", split, "positives") == dict(
                 zip(dataset.targets, y.sum(axis=0), strict=True)
             )
-    assert sorted(os.listdir(tmp_path / "out")) == ["dataset.h5", "quality.tsv"]
+    names = ["accounting.tsv", "h5", "quality.tsv", "targets.tsv"]
+    assert sorted(os.listdir(tmp_path / "out")) == [f"dataset.{name}" for name in names]
 
 
 def test_task_4_equals_the_plain_conversion(project, server, tmp_path):

@@ -33,7 +33,7 @@ def jaspar(tmp_path_factory):
 
 def made(root, task, inputs, folder):
     spec = load_project("config/config.yaml", root).task(task).dataset.model_dump()
-    make_dataset(spec, inputs, folder / "dataset.h5", folder / "quality.tsv")
+    make_dataset(spec, inputs, folder / "dataset.h5")
     return folder / "dataset.h5"
 
 
@@ -68,7 +68,7 @@ def test_the_papers_own_matrices_give_the_same_set(root, real_data, tmp_path):
 
 def test_the_quality_table_adds_up(root, jaspar, tmp_path):
     made(root, "task1", [jaspar], tmp_path)
-    rows = [line.split("\t") for line in (tmp_path / "quality.tsv").read_text().splitlines()[1:]]
+    rows = [line.split("\t") for line in (tmp_path / "dataset.quality.tsv").read_text().splitlines()[1:]]
     sizes = {row[0]: float(row[3]) for row in rows if row[2] == "sequences"}
     assert sizes == {"train": 21000, "valid": 3000, "test": 6000}
     positives = [float(row[3]) for row in rows if row[0] == "test" and row[2] == "positives"]

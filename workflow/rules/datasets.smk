@@ -7,6 +7,8 @@ rule make_dataset:
     output:
         dataset="<results>/tasks/{task}/dataset.h5",
         quality="<results>/tasks/{task}/dataset.quality.tsv",
+        accounting="<results>/tasks/{task}/dataset.accounting.tsv",
+        targets="<results>/tasks/{task}/dataset.targets.tsv",
         provenance="<results>/tasks/{task}/dataset.provenance.json",
     log:
         "<logs>/datasets/{task}.log",
@@ -29,6 +31,5 @@ rule make_dataset:
             --dataset {params.dataset:q} \
             --inputs {input:q} \
             --out {output.dataset:q} \
-            --quality {output.quality:q} \
             --provenance {output.provenance:q}
         """

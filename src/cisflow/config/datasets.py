@@ -4,12 +4,10 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from cisflow.config.splitting import Fractions
 from cisflow.config.strict import Name, Strict
 
 Split = Literal["train", "valid", "test"]
-Fractions = Annotated[
-    tuple[float, float, float], Field(description="Fractions of train, valid and test; they sum to 1.")
-]
 
 
 class Planted(Strict):

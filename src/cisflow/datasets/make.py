@@ -2,18 +2,47 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from cisflow.datasets.account import Account
 from cisflow.datasets.hdf5 import Layout, open_hdf5
 from cisflow.datasets.store import Split, Stream, write_dataset, write_quality
 from cisflow.datasets.synthetic import Planting, find_motifs, synthetic_grammar, synthetic_motifs
 from cisflow.errors import CisflowError
-from cisflow.io import h5_reader, sha256
+from cisflow.io import h5_reader, sha256, write_tsv
 from cisflow.pwm import Motif, read_jaspar
+from cisflow.tables import TARGETS
 
-Made = tuple[Mapping[str, Split | Stream], list[str], str]
+
+@dataclass(frozen=True)
+class Made:
+    """A data set that is ready to be written.
+
+    Attributes
+    ----------
+    splits
+        Rows by split.
+    targets
+        Names of the columns of the labels.
+    kind
+        'binary' or 'real'.
+    account
+        What came in and was left out; the rows of the splits, and their other strands, are entered when they are
+        written.
+    about
+        What is known of a target, by its name: keys of `tables.TARGETS`.
+    quality
+        Further rows of the table of quality.
+    """
+
+    splits: Mapping[str, Split | Stream]
+    targets: list[str]
+    kind: str
+    account: Account
+    about: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    quality: list[dict[str, str | float]] = field(default_factory=list)
 
 
 def _planting(spec: dict[str, Any]) -> Planting:
@@ -40,7 +69,7 @@ def _synthetic_motifs(spec: dict[str, Any], inputs: list[str], scratch: Path) ->
     motifs = find_motifs(read_jaspar(inputs[0]), list(spec["classes"].values()), inputs[0])
     classes = dict(zip(spec["classes"], motifs, strict=True))
     splits = synthetic_motifs(classes, spec["sequences"], _planting(spec), spec["seed"], spec["split"])
-    yield splits, list(classes), "binary"
+    yield Made(splits, list(classes), "binary", _generated(splits))
 
 
 @contextmanager
@@ -51,7 +80,13 @@ def _synthetic_grammar(spec: dict[str, Any], inputs: list[str], scratch: Path) -
     splits = synthetic_grammar(
         core, background, len(known), spec["sequences"], _planting(spec), spec["seed"], spec["split"]
     )
-    yield splits, ["core-only"], "binary"
+    yield Made(splits, ["core-only"], "binary", _generated(splits))
+
+
+def _generated(splits: Mapping[str, Split]) -> Account:
+    account = Account("sequences")
+    account.enter(sum(len(split.x) for split in splits.values()), "generated")
+    return account
 
 
 @contextmanager
@@ -64,7 +99,16 @@ def _hdf5(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[Ma
             raise CisflowError(
                 f"dataset.targets: {len(targets)} names are given, and the labels have {columns} columns."
             )
-        yield splits, targets, layout.target
+        yield Made(splits, targets, layout.target, _read(splits, inputs))
+
+
+def _read(splits: Mapping[str, Stream], inputs: list[str]) -> Account:
+    account = Account("sequences")
+    files = inputs * len(splits) if len(inputs) == 1 else inputs
+    for (name, split), file in zip(splits.items(), files, strict=True):
+        account.enter(split.rows + split.dropped, "read", name, file)
+        account.drop(split.dropped, "keep", "no_positive", file)
+    return account
 
 
 KINDS: dict[str, Callable[[dict[str, Any], list[str], Path], AbstractContextManager[Made]]] = {
@@ -74,8 +118,13 @@ KINDS: dict[str, Callable[[dict[str, Any], list[str], Path], AbstractContextMana
 }
 
 
-def make_dataset(spec: dict[str, Any], inputs: list[str], out: str | Path, quality: str | Path) -> dict[str, int]:
-    """Make a data set and its table of quality.
+def table_path(dataset: str | Path, table: str) -> Path:
+    """Return where a table of a data set is: beside it, as dataset.quality.tsv."""
+    return Path(dataset).with_suffix(f".{table}.tsv")
+
+
+def make_dataset(spec: dict[str, Any], inputs: list[str], out: str | Path) -> dict[str, int]:
+    """Make a data set and, beside it, its tables: quality, accounting, targets (see `table_path`).
 
     Parameters
     ----------
@@ -83,8 +132,8 @@ def make_dataset(spec: dict[str, Any], inputs: list[str], out: str | Path, quali
         A task's `dataset`, as the configuration has it.
     inputs
         The files it is made from.
-    out, quality
-        Where the data set (HDF5) and the table (TSV) go.
+    out
+        Where the data set (HDF5) goes.
 
     Returns
     -------
@@ -96,8 +145,16 @@ def make_dataset(spec: dict[str, Any], inputs: list[str], out: str | Path, quali
     CisflowError
         The input is not as the configuration says.
     """
-    with KINDS[spec["kind"]](spec, inputs, Path(out).parent) as (splits, targets, kind):
-        write_dataset(out, splits, targets, kind, {Path(file).name: sha256(file) for file in inputs})
-    write_quality(quality, out)
+    with KINDS[spec["kind"]](spec, inputs, Path(out).parent) as made:
+        write_dataset(out, made.splits, made.targets, made.kind, {Path(file).name: sha256(file) for file in inputs})
     with h5_reader(out, "dataset/1") as h5:
-        return {split: len(h5[split]["x"]) for split in splits}
+        rows = {split: len(h5[split]["x"]) for split in made.splits}
+    for name, split in made.splits.items():
+        if getattr(split, "other_strand", False):
+            made.account.enter(split.rows, "reverse_complement", name)
+        made.account.keep(rows[name], name)
+    made.account.write(table_path(out, "accounting"))
+    about = ({"target": name} | dict(made.about.get(name, {})) for name in made.targets)
+    write_tsv(table_path(out, "targets"), TARGETS, about)
+    write_quality(table_path(out, "quality"), out, made.quality)
+    return rows

@@ -1,9 +1,10 @@
 """The data-set contract: one HDF5 file with base indices, labels and identities for each split.
 
-`<split>/x` uint8 (n, length), `<split>/y` float32 (n, targets), `<split>/id` bytes (n,); optionally `<split>/mask` bool
-(n, targets), False where a label was not measured, and `<split>/truth` float32 (n, length, 4), the base probabilities
-from which a synthetic sequence was drawn. x, y and mask are stored contiguous and uncompressed, so that training can
-memory-map them. A split's attribute `dropped` is the number of the source's rows that were left out.
+`<split>/x` uint8 (n, length), `<split>/y` float32 (n, targets) or (n, bins, targets), `<split>/id` bytes (n,);
+optionally `<split>/mask` bool of y's shape, False where a label was not measured, and `<split>/truth` float32
+(n, length, 4), the base probabilities from which a synthetic sequence was drawn. x, y and mask are stored contiguous
+and uncompressed, so that training can memory-map them. A split's attribute `dropped` is the number of the source's rows
+that were left out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,11 +44,17 @@ class Stream:
     rows, length, targets
         Its size, without the other strand.
     blocks
-        Its rows in order, each once; without mask and truth. An id is '<split>-<row of the source>'.
+        Its rows in order, each once; without truth.
     other_strand
         Whether the reverse complement of every row is appended, after all rows.
     dropped
         How many rows of the source are left out.
+    bins
+        Labels of a row and target, along the sequence; None for one.
+    masked
+        Whether blocks have a mask.
+    id_bytes
+        Bytes of the longest id; by default of '<split>-<row of the source>'.
     """
 
     rows: int
@@ -56,6 +63,9 @@ class Stream:
     blocks: Iterable[Split]
     other_strand: bool = False
     dropped: int = 0
+    bins: int | None = None
+    masked: bool = False
+    id_bytes: int | None = None
 
 
 def write_dataset(
@@ -104,25 +114,35 @@ def _write_stream(group: h5py.Group, split: Stream) -> None:
     group.attrs["dropped"] = split.dropped
     rows = split.rows * (2 if split.other_strand else 1)
     group.create_dataset("x", (rows, split.length), np.uint8)
-    group.create_dataset("y", (rows, split.targets), np.float32)
-    # The longest id: split, number of the last row in the source, strand.
-    longest = f"{group.name[1:]}-{split.rows + split.dropped}-rc"
-    group.create_dataset("id", (rows,), f"S{len(longest)}")
+    shape = (rows, split.targets) if split.bins is None else (rows, split.bins, split.targets)
+    group.create_dataset("y", shape, np.float32)
+    if split.masked:
+        group.create_dataset("mask", shape, np.bool_)
+    longest = split.id_bytes or len(f"{group.name[1:]}-{split.rows + split.dropped}")
+    group.create_dataset("id", (rows,), f"S{longest + len('-rc')}")
     start = 0
     for block in split.blocks:
         _put(group, start, block)
         if split.other_strand:
-            other = Split(reverse_complement(block.x), block.y, np.char.add(block.id, b"-rc"))
-            _put(group, split.rows + start, other)
+            _put(group, split.rows + start, _turned(block))
         start += len(block.x)
+    if start != split.rows:
+        raise ValueError(f"{group.name[1:]}: {split.rows} rows were announced, and {start} came")
+
+
+def _turned(block: Split) -> Split:
+    """Return the other strand of rows; labels along the sequence turn with it."""
+    y, mask = (array[:, ::-1] if array is not None and array.ndim == 3 else array for array in (block.y, block.mask))
+    return Split(reverse_complement(block.x), y, np.char.add(block.id, b"-rc"), mask)
 
 
 def _put(group: h5py.Group, start: int, block: Split) -> None:
-    for key in ("x", "y", "id"):
-        group[key][start : start + len(block.x)] = getattr(block, key)
+    for key in ("x", "y", "id", "mask"):
+        if (array := getattr(block, key)) is not None:
+            group[key][start : start + len(block.x)] = array
 
 
-def write_quality(path: str | Path, dataset: str | Path) -> None:
+def write_quality(path: str | Path, dataset: str | Path, further: Iterable[Mapping[str, str | float]] = ()) -> None:
     """Write the accounting of a data set: rows, dropped rows, GC, unknown bases, positives or mean of each target.
 
     Parameters
@@ -131,11 +151,13 @@ def write_quality(path: str | Path, dataset: str | Path) -> None:
         The table: split, target, quantity, value.
     dataset
         A data set of the contract.
+    further
+        Rows that only its maker knows.
     """
     with h5_reader(dataset, "dataset/1") as h5:
         targets, binary = list(h5.attrs["targets"]), h5.attrs["kind"] == "binary"
         rows = [{"split": split, **row} for split in SPLITS for row in _quality(h5[split], targets, binary)]
-    write_tsv(path, ("split", "target", "quantity", "value"), rows)
+    write_tsv(path, ("split", "target", "quantity", "value"), [*rows, *further])
 
 
 def _quality(group: h5py.Group, targets: list[str], binary: bool) -> Iterator[dict[str, str | float]]:

@@ -52,16 +52,14 @@ def index_genome(fasta: str | Path, out: str | Path) -> dict[str, int]:
         letters = _compress(fasta, partial)
         try:
             pysam.faidx(str(partial))
-        except pysam.SamtoolsError as error:
-            raise CisflowError(f"{fasta}: it cannot be indexed ({_reason(error)}).") from None
+        except pysam.SamtoolsError:
+            raise CisflowError(
+                f"{fasta}: it cannot be indexed. All lines of a contig but its last must have one length; htslib's own "
+                "words, with the line, are above."
+            ) from None
         for ending in ("", ".fai", ".gzi"):
             Path(f"{partial}{ending}").replace(f"{out}{ending}")
     return letters
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.rpartition("] ")[2] for line in str(error).replace("\\n", "\n").splitlines()]
-    return "; ".join(line for line in lines if "ormat" in line or "line" in line) or lines[0]
 
 
 def _compress(fasta: Path, out: Path) -> dict[str, int]:
