@@ -8,7 +8,8 @@ import h5py
 import pytest
 
 from cisflow.errors import CisflowError
-from cisflow.sources.fetch import RETRIES, Wanted, fetch
+from cisflow.sources.fetch import Wanted, fetch
+from cisflow.sources.http import RETRIES
 
 DATA = os.urandom(3_000_000)
 SHA = hashlib.sha256(DATA).hexdigest()

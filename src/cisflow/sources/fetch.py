@@ -14,16 +14,13 @@ import requests
 
 from cisflow.errors import CisflowError
 from cisflow.io import atomic, md5, sha256
+from cisflow.sources.http import TIMEOUT, Retry, persistently, refuse_transient
 from cisflow.sources.structure import check_structure
 
 log = logging.getLogger(__name__)
 
 # Small, since what has come of a block is lost when the connection breaks.
 BLOCK = 1 << 16
-TIMEOUT = (20, 60)  # seconds to connect, and between two blocks
-RETRIES = 5
-# Answers after which the same request may yet succeed.
-TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 
 Progress = Callable[[int, int | None], None]
 
@@ -125,28 +122,14 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _download(wanted: Wanted, part: Path, progress: Progress, wait: Callable[[float], None]) -> None:
-    """Transfer to `part`, going on from what is there; give up after RETRIES tries without a byte."""
-    failures = 0
-    while True:
-        before = part.stat().st_size if part.exists() else 0
-        try:
-            _transfer(wanted, part, progress)
-            return
-        except (requests.RequestException, _Retry) as error:
-            gained = part.exists() and part.stat().st_size > before
-            failures = 0 if gained else failures + 1
-            if failures >= RETRIES:
-                raise CisflowError(
-                    f"{wanted.url}: given up after {RETRIES} tries without progress: {error}. What came so far is "
-                    "kept; run again to go on, or put the file into a mirror folder (CISFLOW_MIRROR)."
-                ) from error
-            seconds = 2.0 ** max(failures, 1)
-            log.warning("%s: %s; trying again in %.0f s", wanted.url, error, seconds)
-            wait(seconds)
-
-
-class _Retry(Exception):
-    """An answer after which the request should be made again."""
+    """Transfer to `part`, going on from what is there; give up after some tries without a byte."""
+    persistently(
+        wanted.url,
+        lambda: _transfer(wanted, part, progress),
+        "What came so far is kept; run again to go on, or put the file into a mirror folder (CISFLOW_MIRROR).",
+        wait,
+        lambda: part.stat().st_size if part.exists() else 0,
+    )
 
 
 def _transfer(wanted: Wanted, part: Path, progress: Progress) -> None:
@@ -164,9 +147,8 @@ def _transfer(wanted: Wanted, part: Path, progress: Progress) -> None:
             if done == _size_of_range(answer):
                 return
             part.unlink()
-            raise _Retry("the partial file is longer than the file at the server; starting again")
-        if answer.status_code in TRANSIENT:
-            raise _Retry(f"the server answered {answer.status_code} {answer.reason}")
+            raise Retry("the partial file is longer than the file at the server; starting again")
+        refuse_transient(answer)
         if not answer.ok:
             raise CisflowError(f"{wanted.url}: the server answered {answer.status_code} {answer.reason}.")
         validator = answer.headers.get("etag", "W/")
@@ -186,7 +168,7 @@ def _receive(answer: requests.Response, part: Path, done: int, progress: Progres
             done += len(block)
             progress(done, total)
     if total is not None and done < total:
-        raise _Retry(f"the connection ended after {done:,} of {total:,} bytes")
+        raise Retry(f"the connection ended after {done:,} of {total:,} bytes")
 
 
 def _size_of_range(answer: requests.Response) -> int | None:
