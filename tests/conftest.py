@@ -11,6 +11,7 @@ from cisflow.config.datasets import Hdf5
 from cisflow.datasets.make import make_dataset
 from cisflow.datasets.store import Split, write_dataset
 from cisflow.io import h5_reader
+from tests.portal import Portal
 from tests.server import Server
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +40,18 @@ def server():
     with Server() as running:
         thread = threading.Thread(target=running.serve_forever, daemon=True)
         thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def portal(monkeypatch):
+    """A server that answers as ENCODE does, with the `experiments` that are put into it; the client asks it."""
+    with Portal() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        monkeypatch.setenv("CISFLOW_ENCODE", running.url)
         yield running
         running.shutdown()
         thread.join()

@@ -65,17 +65,23 @@ class Genome(Place):
 
 def places_of(value: Any) -> Iterator[Place]:
     """Yield all places in a model, in lists and mappings too, in their order."""
+    for _, found in located_places(value):
+        yield found
+
+
+def located_places(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Place]]:
+    """Yield all places in a model with the keys that lead to each; `path` leads to the model."""
     if isinstance(value, Place):
-        yield value
+        yield path, value
     elif isinstance(value, BaseModel):
-        for _, item in value:
-            yield from places_of(item)
+        for name, item in value:
+            yield from located_places(item, (*path, name))
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from places_of(item)
+        for name, item in value.items():
+            yield from located_places(item, (*path, str(name)))
     elif isinstance(value, list | tuple):
-        for item in value:
-            yield from places_of(item)
+        for number, item in enumerate(value):
+            yield from located_places(item, (*path, str(number)))
 
 
 def with_paths(value: Any, path_of: Callable[[Place], str]) -> Any:
