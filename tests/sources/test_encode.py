@@ -190,7 +190,8 @@ def row(accession, **changes):
     known = {
         "file_type": "bed narrowPeak", "assembly": "GRCh38", "status": "released", "analysis_status": "released",
         "assay": "TF ChIP-seq", "target": "CTCF-human", "factor": "CTCF", "biosample": "K562",
-        "organism": "Homo sapiens", "project": "ENCODE", "replicates": "1, 2", "output_type": "IDR thresholded peaks", "md5": "0" * 32, "size": "9",
+        "organism": "Homo sapiens", "project": "ENCODE",
+        "replicates": "1, 2", "output_type": "IDR thresholded peaks", "md5": "0" * 32, "size": "9",
     }  # fmt: skip
     return dict.fromkeys(COLUMNS, "") | known | {"accession": accession} | changes
 

@@ -45,6 +45,14 @@ def code(script):
     return code_hash(f"{workflow.basedir}/{SCRIPTS}/{script}")
 
 
+def dataset_inputs(wildcards):
+    """Return the files that a data set is made from; those of ENCODE that are not pinned are refused before any job."""
+    try:
+        return project.dataset_inputs(task_of(wildcards))
+    except CisflowError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def runs_of(wildcards):
     task = task_of(wildcards)
     return [f"{project.settings.results}/tasks/{wildcards.task}/runs/{run}" for run in task.runs()]

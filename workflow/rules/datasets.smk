@@ -3,7 +3,7 @@
 
 rule make_dataset:
     input:
-        lambda wildcards: project.dataset_inputs(task_of(wildcards)),
+        dataset_inputs,
     output:
         dataset="<results>/tasks/{task}/dataset.h5",
         quality="<results>/tasks/{task}/dataset.quality.tsv",

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from cisflow import __version__
+from cisflow.cli.encode import app as encode_app
 from cisflow.errors import CisflowError
 
 app = typer.Typer(
@@ -50,6 +51,9 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+app.add_typer(encode_app, name="encode")
 
 
 @app.command()

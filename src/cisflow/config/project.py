@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,27 @@ from pydantic import Field
 from cisflow.config.claims import Claim, Claims
 from cisflow.config.datasets import of_each_split
 from cisflow.config.figures import Figure, Figures
+from cisflow.config.files import (
+    ENCODE,
+    URLS,
+    accessions_of,
+    encode_source,
+    file_in,
+    file_of,
+    genome_name,
+    manifest_of,
+    of_accession,
+    problems_of_places,
+    queries_of,
+    urls_source,
+)
+from cisflow.config.places import Genome, Place, places_of
 from cisflow.config.sources import Source, Sources
 from cisflow.config.strict import Name, Strict, did_you_mean, validate
 from cisflow.config.tasks import Task, Tasks
 from cisflow.config.yaml import Section, load, merge, place
 from cisflow.errors import CisflowError
+from cisflow.sources.manifest import Row
 
 
 class Estimates(Strict):
@@ -34,6 +51,7 @@ class Settings(Strict):
     sources: str = "config/sources.yaml"
     figures: str = "config/figures.yaml"
     claims: str = "config/claims.yaml"
+    encode: str = Field("config/encode", description="Folder of pinned manifests of files of ENCODE, one a task.")
     leave_out: list[Name] = Field(
         [], description="Tasks whose figures are drawn only when they are asked for by name, as for a large download."
     )
@@ -81,6 +99,85 @@ class Project:
         if source.jaspar:
             file = file or f"{name}.jaspar"
         return f"{self.settings.resources}/{name}/{file}"
+
+    def path(self, place: Place) -> str:
+        """Return the path of a file that a task names; of a genome, that of its indexed copy.
+
+        Raises
+        ------
+        CisflowError
+            It is a file of ENCODE that no task has pinned.
+        """
+        return self._indexed(place) if isinstance(place, Genome) else self._plain(place)
+
+    def _plain(self, place: Place) -> str:
+        if place.source:
+            return self.source_file(place.source, file_in(self.sources[place.source], place.file))
+        if place.url:
+            return self.source_file(URLS, place.url_name)
+        if place.accession:
+            return self.source_file(ENCODE, self._pinned_file(place.accession))
+        return place.file
+
+    def _indexed(self, genome: Genome) -> str:
+        # Its name must be known before the file is pinned, and does not depend on it.
+        name = genome_name(genome.accession or self._plain(genome))
+        return f"{self.settings.resources}/genomes/{name}/{name}.fa.gz"
+
+    def _pinned_file(self, accession: str) -> str:
+        pinned = self.sources[ENCODE].files if ENCODE in self.sources else {}
+        file = of_accession(pinned, accession)
+        if file is None:
+            users = [name for name, task in self.tasks.items() if accession in accessions_of(task)]
+            for name in users:
+                self.pinned(name)  # says what is wrong with the manifest
+            raise CisflowError(f"{accession} is not pinned. Run: cisflow encode pin {(users or ['TASK'])[0]} --force")
+        return file
+
+    def genome_source(self, name: str) -> str:
+        """Return the FASTA file that the indexed copy of a genome is made from.
+
+        Raises
+        ------
+        CisflowError
+            No task has a genome of this name, or its file is not pinned.
+        """
+        return self._plain(_named(self.genomes, name, "genome"))
+
+    @cached_property
+    def genomes(self) -> dict[str, Genome]:
+        """The genomes of all tasks, by name."""
+        found = (place for task in self.tasks.values() for place in places_of(task.dataset))
+        return {Path(self.path(genome)).parent.name: genome for genome in found if isinstance(genome, Genome)}
+
+    def manifest_file(self, name: str) -> Path:
+        """Return the path of a task's manifest of files of ENCODE."""
+        return self.root / self.settings.encode / f"{name}.tsv"
+
+    def pinned(self, name: str) -> list[Row]:
+        """Return the pinned files of ENCODE of a task: rows of its manifest; `pinned_path` has the path of each.
+
+        Raises
+        ------
+        CisflowError
+            There is no such task; it needs a manifest and has none, or one of another query, or one that pins another
+            version of a file than another task's does.
+        """
+        task = self.task(name)
+        if not queries_of(task) and not accessions_of(task):
+            return []
+        rows = manifest_of(self.manifest_file(name).parent, name, task).rows
+        for row in rows:
+            if self.sources[ENCODE].files.get(row["file"]) != file_of(row):
+                raise CisflowError(
+                    f"{self.manifest_file(name)}: {row['accession']} is another version of the file than another "
+                    f"task's manifest has. Run: cisflow encode pin {name} --force, and the same for the other task."
+                )
+        return list(rows)
+
+    def pinned_path(self, row: Row) -> str:
+        """Return the path of a pinned file of ENCODE."""
+        return self.source_file(ENCODE, row["file"])
 
     def motif_database(self, task: Task) -> str:
         """Return the MEME file of the motifs that a task's filters are compared with."""
@@ -156,8 +253,12 @@ def load_project(
     }
     parts = {name: getattr(value, name) for name, value in checked.items() if value is not None}
     problems += _dangling_names(documents, settings)
+    if {"tasks", "sources"} <= parts.keys():
+        problems += problems_of_places(parts["tasks"], parts["sources"], documents["tasks"])
     if problems:
         raise CisflowError("the configuration has problems:\n" + "\n".join(problems))
+    made = {ENCODE: encode_source(root / settings.encode, parts["tasks"]), URLS: urls_source(parts["tasks"])}
+    parts["sources"] = parts["sources"] | {name: source for name, source in made.items() if source}
     return Project(root, settings, **parts, documents=documents)
 
 
@@ -202,6 +303,10 @@ def _dangling_names(documents: Mapping[str, Section | None], settings: Settings)
             where = f"{place(documents[document], path)}: {'.'.join(path)}"
             problems.append(f"{where}: there is no {what} '{name}'.{did_you_mean(name, known)}")
 
+    for name in (ENCODE, URLS):
+        if name in sources:
+            where = place(documents["sources"], ("sources", name))
+            problems.append(f"{where}: sources.{name}: this name is kept for files that tasks name; take another one.")
     for name, task in tasks.items():
         for key, value, known, what in _pointers(task, sources):
             point("tasks", ("tasks", name, *key), value, known, what)

@@ -1,0 +1,180 @@
+"""Where the files are that tasks name: those of sources, at addresses, and of ENCODE, as files of a source each."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from cisflow.config.encode import Query, wanted_of
+from cisflow.config.places import Genome, Place, located_places, places_of
+from cisflow.config.sources import File, Source
+from cisflow.config.strict import NAME, Name, did_you_mean
+from cisflow.config.tasks import Task
+from cisflow.config.yaml import Section, place
+from cisflow.errors import CisflowError
+from cisflow.sources.manifest import Manifest, Row, read_manifest
+
+# Sources that are made of what tasks name.
+ENCODE, URLS = "encode", "urls"
+
+
+def queries_of(task: Task) -> list[Query]:
+    """Return the queries of a task's data set to ENCODE."""
+    found = getattr(task.dataset, "encode", None)
+    return [found] if isinstance(found, Query) else list(found or ())
+
+
+def accessions_of(task: Task) -> list[str]:
+    """Return the accessions at ENCODE among the files of a task."""
+    return [found.accession for found in places_of(task.dataset) if found.accession]
+
+
+def manifest_of(folder: Path, name: str, task: Task) -> Manifest:
+    """Return a task's pinned manifest.
+
+    Raises
+    ------
+    CisflowError
+        It is missing, broken, or was made for another query or for other accessions than the task has now.
+    """
+    path = folder / f"{name}.tsv"
+    mend = f"Run: cisflow encode pin {name}"
+    if not path.exists():
+        raise CisflowError(f"task '{name}': its files of ENCODE are not pinned; there is no {path}. {mend}")
+    manifest = read_manifest(path)
+    if not manifest.answers(wanted_of(queries_of(task), accessions_of(task))):
+        raise CisflowError(
+            f"task '{name}': its query to ENCODE, or its accessions, have changed since {path} was pinned "
+            f"({manifest.resolved}). {mend} --force"
+        )
+    return manifest
+
+
+def encode_source(folder: Path, tasks: Mapping[Name, Task]) -> Source | None:
+    """Return the pinned files of all tasks as a source; None if there are none.
+
+    A task whose manifest is missing or wrong adds nothing: the error is that of who asks for its files. The same holds
+    for one that pins another version of a file than a task before it.
+    """
+    files: dict[str, File] = {}
+    for name, task in tasks.items():
+        if not queries_of(task) and not accessions_of(task):
+            continue
+        try:
+            rows = manifest_of(folder, name, task).rows
+        except CisflowError:
+            continue
+        files = {row["file"]: file_of(row) for row in rows} | files
+    if not files:
+        return None
+    return Source(
+        title="Files of ENCODE",
+        homepage="https://www.encodeproject.org",
+        licence="free to use; cite the accession (https://www.encodeproject.org/help/citing-encode/)",
+        used_for="tasks that name a query or accessions",
+        files=files,
+    )
+
+
+def file_of(row: Row) -> File:
+    """Return a row of a manifest as a file of a source."""
+    return File(url=row["url"], md5=row["md5"], size=int(row["size"]))
+
+
+def urls_source(tasks: Mapping[Name, Task]) -> Source | None:
+    """Return the files that tasks name by address as a source; None if there are none (see `problems_of_places`)."""
+    found = [item for task in tasks.values() for item in places_of(task.dataset) if item.url]
+    files = {item.url_name: File(url=item.url, md5=item.md5, sha256=item.sha256) for item in found}
+    if not files:
+        return None
+    return Source(
+        title="Files at addresses that tasks name",
+        homepage=found[0].url,
+        licence="that of their owners",
+        used_for="tasks that name an address",
+        files=files,
+    )
+
+
+def file_in(source: Source, pattern: str) -> str:
+    """Return the file of a source that a name or a pattern (`*`, `?`) fits.
+
+    Raises
+    ------
+    CisflowError
+        None fits, or several do.
+    """
+    if pattern in source.files:
+        return pattern
+    found = [name for name in source.files if fnmatchcase(name, pattern)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise CisflowError(f"'{pattern}' fits several files: {', '.join(found)}; name one as 'file'.")
+    raise CisflowError(f"there is no file '{pattern}'.{did_you_mean(pattern, source.files)}")
+
+
+def genome_name(path: str) -> str:
+    """Return the name of a genome: that of its FASTA file without .gz and .fa, .fasta or .fna."""
+    name = PurePosixPath(path).name.removesuffix(".gz")
+    for ending in (".fa", ".fasta", ".fna"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def problems_of_places(tasks: Mapping[Name, Task], sources: Mapping[Name, Source], document: Section) -> Iterator[str]:
+    """Yield a problem, with file and line, for each place that points to nothing, or to the same as another one."""
+    addresses: dict[str, tuple[Place, str]] = {}
+    genomes: dict[str, tuple[str, str]] = {}
+    known = {name: source for source, declared in sources.items() for name in declared.files}
+    for name, task in tasks.items():
+        for path, found in located_places(task.dataset, ("tasks", name, "dataset")):
+            where = f"{place(document, path)}: {'.'.join(path)}"
+            problem = _in_source(found, sources) or _at_address(found, where, addresses, known)
+            if problem is None and isinstance(found, Genome):
+                problem = _genome(found, where, genomes, sources)
+            if problem:
+                yield f"{where}: {problem}"
+
+
+def _in_source(found: Place, sources: Mapping[Name, Source]) -> str | None:
+    if not found.source:
+        return None
+    if found.source not in sources:
+        return f"there is no source '{found.source}'.{did_you_mean(found.source, sources)}"
+    try:
+        file_in(sources[found.source], found.file)
+    except CisflowError as error:
+        return f"source '{found.source}': {error}"
+    return None
+
+
+def _at_address(found: Place, where: str, seen: dict[str, tuple[Place, str]], known: Mapping[str, Name]) -> str | None:
+    if not found.url:
+        return None
+    name = found.url_name
+    if not re.search(NAME, name):
+        return f"the address '{found.url}' does not end in a file name; declare the file in config/sources.yaml."
+    if name in known:
+        return f"a file called '{name}' is in the source '{known[name]}'; take it from there, or rename that one."
+    first, place_of_first = seen.setdefault(name, (found, where))
+    if (first.url, first.md5, first.sha256) != (found.url, found.md5, found.sha256):
+        same = "with other checksums" if first.url == found.url else f"for {first.url}"
+        return f"{found.url}: the file name '{name}' stands at {place_of_first} {same}; they would be one file."
+    return None
+
+
+def _genome(found: Genome, where: str, seen: dict[str, tuple[str, str]], sources: Mapping[Name, Source]) -> str | None:
+    identity = found.url or found.accession or found.file
+    if found.source:
+        identity = f"{found.source}/{file_in(sources[found.source], found.file)}"
+    name = genome_name(found.url_name if found.url else identity)
+    first, place_of_first = seen.setdefault(name, (identity, where))
+    if first != identity:
+        return f"the genome '{name}' is {identity} here and {first} at {place_of_first}; give one file another name."
+    return None
+
+
+def of_accession(files: Iterable[str], accession: str) -> str | None:
+    """Return the file that has an accession."""
+    return next((name for name in files if name.partition(".")[0] == accession), None)

@@ -1,0 +1,158 @@
+"""Files that tasks name: in sources, at paths, at addresses, and pinned at ENCODE."""
+
+import pytest
+
+from cisflow.config.encode import wanted_of
+from cisflow.config.files import accessions_of, queries_of
+from cisflow.config.places import Place
+from cisflow.errors import CisflowError
+from cisflow.sources.manifest import Manifest, write_manifest
+from tests.config.standin import ATAC, SOURCES, load
+from tests.portal import row
+
+__all__ = ["load"]
+
+
+def pin(project, name, rows):
+    task = project.task(name)
+    wanted = wanted_of(queries_of(task), accessions_of(task))
+    write_manifest(project.manifest_file(name), Manifest(rows, wanted, "2026-01-02", "https://x.org", {}))
+
+
+def test_every_place_has_a_path(load):
+    project = load(
+        "genome: hg38, files: [data/a.bed, {source: hg38, file: '*.sizes'}, 'https://x.org/deep/b.bed.gz?x=1']"
+    )
+    dataset = project.task("a").dataset
+    assert [project.path(place) for place in dataset.files] == [
+        "data/a.bed", "resources/hg38/hg38.chrom.sizes", "resources/urls/b.bed.gz",
+    ]  # fmt: skip
+    assert project.path(dataset.genome) == "resources/genomes/hg38/hg38.fa.gz"
+    assert project.genome_source("hg38") == "resources/hg38/hg38.fa.gz"
+    assert project.sources["urls"].files["b.bed.gz"].url == "https://x.org/deep/b.bed.gz?x=1"
+    assert "encode" not in project.sources
+
+
+@pytest.mark.parametrize(
+    ("genome", "name", "fasta"),
+    [
+        ("data/mini.fasta", "mini", "data/mini.fasta"),
+        ("https://x.org/dm3.fna.gz", "dm3", "resources/urls/dm3.fna.gz"),
+        ("{source: two, file: b.fa}", "b", "resources/two/b.fa"),
+    ],
+)
+def test_genomes_are_indexed_below_their_name(load, genome, name, fasta):
+    project = load(f"genome: {genome!r}" if genome[0] != "{" else f"genome: {genome}")
+    assert project.path(project.task("a").dataset.genome) == f"resources/genomes/{name}/{name}.fa.gz"
+    assert project.genome_source(name) == fasta
+    with pytest.raises(CisflowError, match=f"there is no genome 'x'. .*{name}"):
+        project.genome_source("x")
+
+
+@pytest.mark.parametrize(
+    ("datasets", "message"),
+    [
+        (["genome: hg83"], "tasks.yaml:2: tasks.a.dataset.genome: there is no source 'hg83'. Did you mean 'hg38'?"),
+        (["genome: jaspar2016"], "tasks.a.dataset.genome: source 'jaspar2016': there is no file '*.fa*'."),
+        (["genome: two"], "source 'two': '*.fa*' fits several files: a.fa.gz, b.fa; name one as 'file'."),
+        (
+            ["files: [{source: hg38, file: hg38.chrom.size}]"],
+            "dataset.files.0: source 'hg38': there is no file 'hg38.chrom.size'. Did you mean 'hg38.chrom.sizes'?",
+        ),
+        (["beds: {mine: {source: nine, file: a}}"], "tasks.a.dataset.beds.mine: there is no source 'nine'."),
+        (
+            ["files: ['https://x.org/a.bed']", "files: ['https://y.org/a.bed']"],
+            "tasks.b.dataset.files.0: https://y.org/a.bed: the file name 'a.bed' stands at",
+        ),
+        (
+            ["files: ['https://x.org/a.bed', {url: 'https://x.org/a.bed', md5: " + "a" * 32 + "}]"],
+            "with other checksums; they would be one file",
+        ),
+        (["files: ['https://x.org/']"], "the address 'https://x.org/' does not end in a file name"),
+        (["files: ['https://x.org/hg38.fa.gz']"], "a file called 'hg38.fa.gz' is in the source 'hg38'"),
+        (
+            ["genome: data/hg38.fa", "genome: hg38"],
+            "tasks.b.dataset.genome: the genome 'hg38' is hg38/hg38.fa.gz here and data/hg38.fa at",
+        ),
+    ],
+)  # fmt: skip
+def test_places_that_point_to_nothing_are_said(load, datasets, message):
+    with pytest.raises(CisflowError) as error:
+        load(*datasets)
+    assert message in str(error.value)
+
+
+def test_all_problems_of_places_are_said_at_once(load):
+    with pytest.raises(CisflowError) as error:
+        load("genome: hg83, files: [{source: nine, file: x}]", "genome: two")
+    assert len(str(error.value).splitlines()) == 1 + 3
+
+
+@pytest.mark.parametrize("name", ["encode", "urls"])
+def test_names_of_made_sources_are_kept(load, name):
+    with pytest.raises(CisflowError, match=rf"sources.yaml:\d+: sources.{name}: this name is kept"):
+        load("genome: hg38", sources=SOURCES.replace("  two:", f"  {name}:"))
+
+
+def test_pinned_files_are_files_of_a_source(load):
+    pin(load(ATAC, "genome: hg38"), "a", [row("ENCFF001AAA"), row("ENCFF002AAA")])
+    project = load(ATAC, "genome: hg38")
+    file = project.sources["encode"].files["ENCFF001AAA.bed.gz"]
+    assert (file.url, file.md5, file.size) == ("https://x.org/ENCFF001AAA.bed.gz", "0" * 32, 12)
+    assert [project.pinned_path(one) for one in project.pinned("a")] == [
+        "resources/encode/ENCFF001AAA.bed.gz", "resources/encode/ENCFF002AAA.bed.gz",
+    ]  # fmt: skip
+    assert project.pinned("b") == []
+
+
+def test_accessions_among_files_are_pinned_too(load):
+    text = "files: [ENCFF001AAA], genome: {accession: ENCFF009ZZZ}"
+    project = load(text)
+    # The copy's name does not wait for the manifest.
+    assert project.path(project.task("a").dataset.genome) == "resources/genomes/ENCFF009ZZZ/ENCFF009ZZZ.fa.gz"
+    with pytest.raises(CisflowError, match=r"task 'a': its files of ENCODE are not pinned; .*cisflow encode pin a"):
+        project.path(project.task("a").dataset.files[0])
+    pin(project, "a", [row("ENCFF001AAA"), row("ENCFF009ZZZ", file="ENCFF009ZZZ.fasta.gz")])
+    project = load(text)
+    assert project.path(project.task("a").dataset.files[0]) == "resources/encode/ENCFF001AAA.bed.gz"
+    assert project.genome_source("ENCFF009ZZZ") == "resources/encode/ENCFF009ZZZ.fasta.gz"
+    with pytest.raises(CisflowError, match="ENCFF005AAA is not pinned"):
+        project.path(Place(accession="ENCFF005AAA"))
+
+
+def test_a_task_without_a_manifest_stops_no_other(load):
+    pin(load(ATAC, ATAC), "a", [row("ENCFF001AAA")])
+    project = load(ATAC, ATAC)
+    assert len(project.pinned("a")) == 1
+    with pytest.raises(CisflowError, match="task 'b': its files of ENCODE are not pinned; .*Run: cisflow encode pin b"):
+        project.pinned("b")
+
+
+def test_a_query_that_has_changed_since_is_an_error_of_its_task(load):
+    pin(load(ATAC), "a", [row("ENCFF001AAA")])
+    project = load("encode: [{assay: ATAC-seq}, {assay: DNase-seq}]")
+    assert "encode" not in project.sources
+    with pytest.raises(
+        CisflowError, match=r"task 'a': its query .* changed since .*pins/a.tsv was pinned \(2026-01-02\)"
+    ):
+        project.pinned("a")
+
+
+def test_a_broken_manifest_is_an_error_of_its_task(load):
+    project = load(ATAC)
+    pin(project, "a", [row("ENCFF001AAA")])
+    path = project.manifest_file("a")
+    path.write_text(path.read_text().replace("\t12\t", "\t-12\t"))
+    project = load(ATAC)
+    with pytest.raises(CisflowError, match="a.tsv:8: size: '-12' is no size"):
+        project.pinned("a")
+
+
+def test_two_tasks_with_two_versions_of_a_file(load):
+    project = load(ATAC, ATAC)
+    pin(project, "a", [row("ENCFF001AAA")])
+    pin(project, "b", [row("ENCFF001AAA", md5="1" * 32), row("ENCFF002AAA")])
+    project = load(ATAC, ATAC)
+    assert len(project.pinned("a")) == 1
+    with pytest.raises(CisflowError, match="b.tsv: ENCFF001AAA is another version of the file than another"):
+        project.pinned("b")
