@@ -72,6 +72,16 @@ def row(accession, **changes):
     return dict.fromkeys(COLUMNS, "") | known | changes
 
 
+def only(value, paths):
+    """Return what of an object stands at some paths, as the portal does with `field`."""
+    if isinstance(value, list):
+        return [only(item, paths) for item in value]
+    if not isinstance(value, dict):
+        return value
+    below = {key: [path[1:] for path in paths if path[0] == key] for key in value}
+    return {key: item if [] in below[key] else only(item, below[key]) for key, item in value.items() if below[key]}
+
+
 class Portal(http.server.ThreadingHTTPServer):
     """Serves `experiments` and the `contents` of files; `faults` are taken one a request (see `Handler`)."""
 

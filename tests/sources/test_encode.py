@@ -151,8 +151,17 @@ def test_a_404_of_a_search_without_a_list_is_an_error(client, portal):
 
 
 def test_files_by_accession_ask_for_each_experiment_once(client, portal):
-    portal.experiments = [experiment("ENCSR000AAA", [file("ENCFF001AAA"), file("ENCFF002AAA", status="archived")])]
+    files = [file("ENCFF001AAA", preferred_default=True), file("ENCFF002AAA", status="archived", restricted=True)]
+    about = {
+        "treatments": [{"treatment_term_name": "DMSO"}],
+        "modifications": [{"method": "CRISPR", "category": "insertion"}],
+        "crosslinking": "formaldehyde",
+        "audit": {level: [{"category": level, "path": "/x/"}] for level in ("ERROR", "NOT_COMPLIANT", "WARNING")},
+    }
+    portal.experiments = [experiment("ENCSR000AAA", files, **about)]
     rows = client.files(["ENCFF001AAA", "ENCFF002AAA"])
+    assert all(any(row[column] for row in rows) for column in (*COLUMNS, "unavailable"))
+    # The search asks for all the fields that a row is made of.
     assert rows == client.search(CTCF)
     assert sum("/experiments/" in path for path in portal.requests) == 1
 

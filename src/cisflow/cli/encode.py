@@ -158,6 +158,8 @@ def _fresh(wanted: Mapping[str, Any]) -> tuple["Selection", str]:
 def _show(found: "Selection") -> None:
     if found.rows:
         table = Table(*SHOWN, box=None, pad_edge=False)
+        for column in table.columns:
+            column.overflow, column.no_wrap = "fold", column.header in ("accession", "experiment")
         for row in found.rows:
             table.add_row(*(row[column] for column in SHOWN))
         out.print(table)

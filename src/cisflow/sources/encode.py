@@ -326,9 +326,9 @@ def _preferred(group: list[Row], query: Query, reasons: dict[str, str]) -> list[
         if best is None and query.keep_all_if_none:
             continue
         why = f"{rule}: another file is preferred" if best is not None else f"{rule}: none is preferred"
-        kept = [row for row, rank in zip(group, ranks, strict=True) if best is not None and rank == best]
-        reasons.update({row["accession"]: why for row in group if row not in kept})
-        group = kept
+        ranked = list(zip(group, ranks, strict=True))
+        reasons.update({row["accession"]: why for row, rank in ranked if rank is None or rank != best})
+        group = [row for row, rank in ranked if rank is not None and rank == best]
     return group
 
 
