@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from cisflow import cli
 from cisflow.cli import encode as commands
+from cisflow.cli.doctor import _unpinned
 from cisflow.errors import CisflowError
 from cisflow.sources.manifest import read_manifest
 
@@ -123,3 +124,11 @@ def test_a_server_that_fails_leaves_the_manifest_as_it_is(run, portal, tmp_path)
     status, output = run("pin", "a", "--force")
     assert (status, "HTML page" in output) == (1, True)
     assert (tmp_path / "pins/a.tsv").read_bytes() == before
+
+
+def test_the_doctor_names_tasks_whose_files_are_not_pinned(run, load):
+    (finding,) = _unpinned(load(ATAC))
+    assert finding.level == "note"
+    assert "Run: cisflow encode pin a" in finding.text
+    run("pin", "a")
+    assert list(_unpinned(load(ATAC))) == []

@@ -15,7 +15,7 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from rich.console import Console
 
 from cisflow.config.preflight import check_files
-from cisflow.config.project import load_project
+from cisflow.config.project import Project, load_project
 from cisflow.errors import CisflowError
 
 LOCK = Path("requirements.lock")
@@ -84,9 +84,18 @@ def _configuration(config: Path) -> Iterator[Finding]:
     yield Finding(
         "ok", f"{config}: {len(project.tasks)} tasks, {len(project.sources)} sources, {len(project.figures)} figures"
     )
+    yield from _unpinned(project)
     yield from _disk(Path(project.settings.results))
     yield from _gpu([name for name, task in project.tasks.items() if task.training.device == "gpu"])
     yield from _mirrors(project.settings.mirror)
+
+
+def _unpinned(project: Project) -> Iterator[Finding]:
+    for name in project.tasks:
+        try:
+            project.pinned(name)
+        except CisflowError as error:
+            yield Finding("note", str(error))
 
 
 def _disk(results: Path) -> Iterator[Finding]:
