@@ -180,15 +180,15 @@ def test_a_figure_that_needs_data_says_which_how_large_and_where(monkeypatch):
     monkeypatch.setattr(
         type(project), "source_file", lambda self, name, file=None: f"nowhere/{name}/{file or name + '.jaspar'}"
     )
-    assert list(missing_data(project, project.task("task5"))) == [
+    assert list(missing_data(project, "task5")) == [
         "ZBED2_400_h3k27ac.h5 (2.1 MB) from "
         + project.sources["exponential-activations"].files["ZBED2_400_h3k27ac.h5"].url
     ]
-    assert list(missing_data(project, project.task("task2"))) == [
+    assert list(missing_data(project, "task2")) == [
         "deepsea_train_bundle.v0.9.tar.gz (several GB) from "
         + project.sources["deepsea"].files["deepsea_train_bundle.v0.9.tar.gz"].url
     ]
-    assert list(missing_data(project, project.task("task1"))) == []
+    assert list(missing_data(project, "task1")) == []
 
 
 @pytest.mark.real_data
@@ -197,7 +197,7 @@ def test_a_mirror_counts_as_here(real_data, monkeypatch):
 
     monkeypatch.setenv("CISFLOW_MIRROR", str(real_data))
     project = load_project("config/config.yaml")
-    assert list(missing_data(project, project.task("task5"))) == []
+    assert list(missing_data(project, "task5")) == []
 
 
 def test_the_doctor_finds_this_machine_ready():

@@ -325,11 +325,11 @@ def test_the_tasks_that_need_gigabytes_are_those_of_the_paper(root):
     assert task2.ground_truth == project.task("task1").ground_truth
     assert list(task2.ground_truth) == task2.dataset.targets
     folder = "resources/deepsea/deepsea_"
-    assert project.dataset_inputs(task2) == [f"{folder}{split}.mat" for split in ("train", "valid", "test")]
+    assert project.dataset_inputs("task2") == [f"{folder}{split}.mat" for split in ("train", "valid", "test")]
     assert list(task4.runs()) == ["basset_relu", "basset_exponential"]
     assert (task4.trials, task4.training_settings()["monitor"], task4.training.data) == (1, "auroc", "stream")
     assert task4.dataset.reverse_complement == ["train", "valid", "test"]
-    assert project.dataset_inputs(task4) == ["resources/basset-er/er.h5"]
+    assert project.dataset_inputs("task4") == ["resources/basset-er/er.h5"]
 
 
 def test_file_names_of_sources_are_unique(root):

@@ -29,7 +29,7 @@ def fetched_deepsea(project, server, archive, folder):
     files = project.sources["deepsea"].files
     server.data = archive.read_bytes()
     fetch(Wanted(archive.name, server.url), folder / archive.name)
-    inputs = [folder / os.path.basename(path) for path in project.dataset_inputs(project.task("task2"))]
+    inputs = [folder / os.path.basename(path) for path in project.dataset_inputs("task2")]
     for path in inputs:
         extract(folder / files[path.name].archive, files[path.name].member, path)
     return list(map(str, inputs))

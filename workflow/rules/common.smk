@@ -48,9 +48,13 @@ def code(script):
 def dataset_inputs(wildcards):
     """Return the files that a data set is made from; those of ENCODE that are not pinned are refused before any job."""
     try:
-        return project.dataset_inputs(task_of(wildcards))
+        return project.dataset_inputs(wildcards.task)
     except CisflowError as error:
         raise WorkflowError(str(error)) from None
+
+
+def dataset_spec(wildcards):
+    return as_json(project.dataset_spec(wildcards.task))
 
 
 def runs_of(wildcards):

@@ -21,7 +21,7 @@ rule make_dataset:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        dataset=lambda wildcards: as_json(task_of(wildcards).dataset.model_dump()),
+        dataset=dataset_spec,
         code=code("datasets/make.py"),
     shell:
         r"""

@@ -238,7 +238,7 @@ rule thresholds:
 rule scan_motifs:
     input:
         dataset=with_truth("<results>/tasks/{task}/dataset.h5", OF_SCANS),
-        motifs=lambda wildcards: project.dataset_inputs(task_of(wildcards)),
+        motifs=lambda wildcards: project.dataset_inputs(wildcards.task),
     output:
         scores="<results>/tasks/{task}/motifs/scan/motifs.tsv",
         examples="<results>/tasks/{task}/motifs/scan/examples/motifs.tsv",

@@ -35,11 +35,15 @@ def size_of(project: Project, name: str, task: Task) -> Size | None:
         with h5_reader(made, "dataset/1") as h5:
             rows = [len(h5[split]["y"]) for split in SPLITS]
             return Size(rows[0], sum(rows), int(h5.attrs["length"]), len(h5.attrs["targets"]))
-    if dataset.kind != "hdf5":
+    if dataset.kind.startswith("synthetic"):
         targets = len(getattr(dataset, "classes", ())) or 1
         return Size(round(dataset.split[0] * dataset.sequences), dataset.sequences, dataset.length, targets)
-    paths = [project.root / path for path in project.dataset_inputs(task)]
-    if dataset.keep != "all" or not all(path.exists() and path.suffix != ".mat" for path in paths):
+    paths = [project.root / path for path in project.dataset_inputs(name)]
+    if (
+        dataset.kind != "hdf5"
+        or dataset.keep != "all"
+        or not all(path.exists() and path.suffix != ".mat" for path in paths)
+    ):
         return None  # nothing but the data set tells how many rows there will be
     layout = Layout(
         **{field.name: getattr(dataset, field.name) for field in fields(Layout)} | {"keys": dict(dataset.keys)}

@@ -50,7 +50,7 @@ def state(project: Project, name: str, figure: Figure) -> str:
     if Path(project.root, project.settings.results, "figures", f"{name}.pdf").exists():
         return "drawn"
     tasks = [project.task(task) for task in figure.tasks()]
-    if any(True for task in tasks for _ in missing_data(project, task)):
+    if any(True for task in figure.tasks() for _ in missing_data(project, task)):
         return "needs data"
     gpu = any(task.training.device == "gpu" for task in tasks)
     return "can be drawn on a GPU" if gpu else "can be drawn here"
@@ -76,7 +76,7 @@ def _hours(work: float, rate: float | None) -> str:
 
 def _notes(project: Project) -> Iterator[str]:
     yield ""
-    needed = {text: None for name in _all_tasks(project) for text in missing_data(project, project.task(name))}
+    needed = {text: None for name in _all_tasks(project) for text in missing_data(project, name)}
     if needed:
         yield "needs data:"
         yield from (f"  {text}" for text in needed)
@@ -88,10 +88,10 @@ def _notes(project: Project) -> Iterator[str]:
     yield f"\n{project.settings.command} {project.settings.results}/figures/<figure>.pdf"
 
 
-def missing_data(project: Project, task: Task) -> Iterator[str]:
+def missing_data(project: Project, name: str) -> Iterator[str]:
     """Yield for each file to be fetched for a task that is neither here nor in a mirror: its name, size and address."""
     mirrors = [*project.settings.mirror, *filter(None, os.environ.get("CISFLOW_MIRROR", "").split(os.pathsep))]
-    paths = map(Path, [*project.dataset_inputs(task), project.motif_database(task)])
+    paths = map(Path, [*project.data_files(name), project.motif_database(project.task(name))])
     for path in dict.fromkeys(fetched for path in paths if (fetched := _to_fetch(project, path))):
         source = project.sources[path.parent.name]
         file = source.files[path.name]

@@ -25,7 +25,7 @@ from cisflow.config.files import (
     queries_of,
     urls_source,
 )
-from cisflow.config.places import Genome, Place, places_of
+from cisflow.config.places import Genome, Place, places_of, with_paths
 from cisflow.config.sources import Source, Sources
 from cisflow.config.strict import Name, Strict, did_you_mean, validate
 from cisflow.config.tasks import Task, Tasks
@@ -191,12 +191,36 @@ class Project:
         region = getattr(task.attribution.galleries.get(gallery), "region", None)
         return region and self.source_file(region.source, region.file)
 
-    def dataset_inputs(self, task: Task) -> list[str]:
-        """Return the files that a task's data set is made from."""
-        dataset = task.dataset
+    def dataset_inputs(self, name: str) -> list[str]:
+        """Return the files that a task's data set is made from; raises as `pinned`."""
+        dataset = self.task(name).dataset
         if dataset.kind == "hdf5":
             return [self.source_file(dataset.source, file) if dataset.source else file for file in dataset.files()]
-        return [self.source_file(dataset.motifs)]
+        if dataset.kind.startswith("synthetic"):
+            return [self.source_file(dataset.motifs)]
+        if dataset.kind == "matrix":
+            # The tracks themselves are read by the rules that make the matrix.
+            return [self.path(dataset.genome), *(self.table(name, table) for table in ("regions.tsv", "tracks.h5"))]
+        return list(dict.fromkeys([*map(self.path, places_of(dataset)), *map(self.pinned_path, self.pinned(name))]))
+
+    def data_files(self, name: str) -> list[str]:
+        """Return the files that everything about a task's data begins with, fetched or a user's own; as `pinned`."""
+        dataset = self.task(name).dataset
+        if dataset.kind == "hdf5" or dataset.kind.startswith("synthetic"):
+            return self.dataset_inputs(name)
+        return list(dict.fromkeys([*map(self._plain, places_of(dataset)), *map(self.pinned_path, self.pinned(name))]))
+
+    def table(self, name: str, path: str) -> str:
+        """Return the path of a file among the results of a task."""
+        return f"{self.settings.results}/tasks/{name}/{path}"
+
+    def dataset_spec(self, name: str) -> dict[str, Any]:
+        """Return a task's `dataset` as its maker takes it: plain data, with paths of files; raises as `pinned`."""
+        dataset = self.task(name).dataset
+        spec = with_paths(dataset, self.path)
+        if "endpoints" in spec:
+            spec["endpoints"] += [dataset.endpoint(self.pinned_path(row), row) for row in self.pinned(name)]
+        return spec
 
 
 def _named(known: Mapping[str, Any], name: str, what: str) -> Any:
