@@ -83,10 +83,10 @@ def test_explain_counts_the_gradients_that_are_measured():
 def test_explain_takes_sizes_from_a_data_set_that_is_made(dataset, tmp_path):
     assert "not known before the data is here" in run("explain", "task2")
     project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)
-    assert size_of(project, "task2", project.task("task2")) is None
+    assert size_of(project, "task2") is None
     (tmp_path / "results/tasks/task2").mkdir(parents=True)
     dataset.rename(tmp_path / "results/tasks/task2/dataset.h5")
-    size = size_of(project, "task2", project.task("task2"))
+    size = size_of(project, "task2")
     assert (size.train, size.rows, size.length, size.targets) == (400, 600, 60, 1)
 
 
@@ -98,7 +98,7 @@ def test_explain_takes_sizes_from_files_of_each_split(tmp_path):
     for split, rows in (("train", 7), ("valid", 2), ("test", 3)):
         with h5py.File(tmp_path / f"mine_{split}.h5", "w") as h5:
             h5["x"], h5[f"{split}/y"] = np.zeros((rows, 4, 30)), np.zeros((rows, 5))
-    size = size_of(project, "mine", task)
+    size = size_of(dataclasses.replace(project, tasks={"mine": task}), "mine")
     assert (size.train, size.rows, size.length, size.targets) == (7, 7 + 2 * 2 + 3, 30, 2)
 
 
@@ -337,7 +337,7 @@ def test_explain_counts_sequences_that_are_text(tmp_path):
             h5[f"X_{split}"], h5[f"Y_{split}"] = [b"ACGT" * 8] * rows, np.zeros((rows, 2))
     project = dataclasses.replace(load_project("config/config.yaml"), root=tmp_path)
     task = project.task("task5").model_copy(update={"dataset": Hdf5(kind="hdf5", file="mine.h5")})
-    assert size_of(project, "mine", task) == Size(5, 10, 32, 2)
+    assert size_of(dataclasses.replace(project, tasks={"mine": task}), "mine") == Size(5, 10, 32, 2)
 
 
 def test_predict_takes_each_checkpoint_once(fasta, tmp_path):

@@ -27,9 +27,9 @@ class Size:
     targets: int
 
 
-def size_of(project: Project, name: str, task: Task) -> Size | None:
+def size_of(project: Project, name: str) -> Size | None:
     """Return the size of a task's data set, made or to be made; None before anything tells it."""
-    dataset = task.dataset
+    dataset = project.task(name).dataset
     made = project.root / project.settings.results / "tasks" / name / "dataset.h5"
     if made.exists():
         with h5_reader(made, "dataset/1") as h5:
@@ -38,12 +38,10 @@ def size_of(project: Project, name: str, task: Task) -> Size | None:
     if dataset.kind.startswith("synthetic"):
         targets = len(getattr(dataset, "classes", ())) or 1
         return Size(round(dataset.split[0] * dataset.sequences), dataset.sequences, dataset.length, targets)
+    if dataset.kind != "hdf5" or dataset.keep != "all":
+        return None
     paths = [project.root / path for path in project.dataset_inputs(name)]
-    if (
-        dataset.kind != "hdf5"
-        or dataset.keep != "all"
-        or not all(path.exists() and path.suffix != ".mat" for path in paths)
-    ):
+    if not all(path.exists() and path.suffix != ".mat" for path in paths):
         return None  # nothing but the data set tells how many rows there will be
     layout = Layout(
         **{field.name: getattr(dataset, field.name) for field in fields(Layout)} | {"keys": dict(dataset.keys)}

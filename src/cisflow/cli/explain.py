@@ -26,7 +26,7 @@ def explain_task(project: Project, name: str, out: Console) -> None:
     task = project.task(name)
     out.print(f"[bold]{name}[/]: {task.title}")
     out.print(_settings(task, name, project.documents["tasks"]))
-    size = size_of(project, name, task)
+    size = size_of(project, name)
     out.print(_runs(task, size))
     for line in _costs(project, task, size):
         out.print(line)

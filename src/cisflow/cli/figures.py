@@ -11,7 +11,6 @@ from cisflow.cli.costs import Size, disk_of, run_work, size_of
 from cisflow.cli.plan import Plan, plan
 from cisflow.config.figures import Figure
 from cisflow.config.project import BASE, Project
-from cisflow.config.tasks import Task
 
 UNKNOWN = "?"
 
@@ -30,7 +29,7 @@ def list_figures(project: Project, out: Console, config: str | Path = BASE) -> N
     """
     paths = {name: f"{project.settings.results}/figures/{name}.pdf" for name in project.figures}
     jobs = plan(config, list(paths.values()), project.root)
-    sizes = {name: size_of(project, name, project.task(name)) for name in _all_tasks(project)}
+    sizes = {name: size_of(project, name) for name in _all_tasks(project)}
     table = Table("figure", "state", "jobs", "GPU h", "core h", "disk, GB", "made from", box=None, pad_edge=False)
     for column in table.columns[:2]:
         column.no_wrap = True
