@@ -12,6 +12,10 @@ from cisflow.trials import AREAS, OF_MATCHES, SHUFFLED, kind_of
 # Which trained network a row is about.
 ABOUT = ("task", "run", "model", "activation", "trial")
 
+# What a data set is like: single numbers, and parts below each other (see `datasets.quality.write_quality`).
+DATASET_QUALITY = ("split", "target", "quantity", "value")
+DATASET_DISTRIBUTIONS = ("part", "split", "class", "target", "other", "name", "start", "end", "value", "n")
+
 METRICS = (*ABOUT, "set", "target", "metric", "value", "n")
 # The metrics of the labels' kind, as valid_auroc, follow these, and the gradients if they were measured.
 HISTORY = (*ABOUT, "epoch", "lr", "train_loss", "valid_loss")
@@ -57,7 +61,8 @@ DROPPED = ("chrom", "start", "end", "name", "reason")
 # Columns that hold names, which may look like numbers.
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
     "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name",
-    "scanner", "ends", "chrom", "name", "reason", "split", "unit", "input", "step", *TARGETS)  # fmt: skip
+    "scanner", "ends", "chrom", "name", "reason", "split", "unit", "input", "step", "class", "other",
+    *TARGETS)  # fmt: skip
 
 
 def read_tsv(path: str | Path, columns: Sequence[str]) -> pl.DataFrame:

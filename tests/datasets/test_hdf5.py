@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from tests.conftest import convert
 
-from cisflow.datasets import hdf5, store
+from cisflow.datasets import hdf5
+from cisflow.datasets import quality as quality_of
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader
 from cisflow.sequence import reverse_complement
@@ -201,7 +202,7 @@ def test_blocks_make_no_difference(tmp_path, monkeypatch, layout):
     whole = convert(tmp_path, path, keep="any_positive", reverse_complement=["test"])
     monkeypatch.setattr(hdf5, "BLOCK_ROWS", 4)
     monkeypatch.setattr(hdf5, "PIECE", 1)
-    monkeypatch.setattr(store, "BLOCK", 2)
+    monkeypatch.setattr(quality_of, "BLOCK_BYTES", 2)
     quality = (tmp_path / "dataset.quality.tsv").read_text()
     parts = convert(tmp_path, path, keep="any_positive", reverse_complement=["test"])
     for name, split in whole.items():
@@ -225,5 +226,6 @@ def test_the_table_of_quality_counts_by_hand(tmp_path):
     found = {(target, quantity): float(value) for split, target, quantity, value in rows if split == "train"}
     assert found == {
         ("all", "sequences"): 3, ("all", "dropped_sequences"): 3, ("all", "gc_content"): (9 / 12 + 3 / 12) / 2,
-        ("all", "unknown_bases"): 12, ("all", "unmeasured_labels"): 0, ("bound", "positives"): 3,
+        ("all", "unknown_bases"): 12, ("all", "unmeasured_labels"): 0, ("all", "labels_not_finite"): 0,
+        ("bound", "positives"): 3, ("bound", "masked_fraction"): 0,
     }  # fmt: skip

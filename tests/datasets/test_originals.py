@@ -67,7 +67,7 @@ def test_task_2_equals_the_plain_conversion(project, server, tmp_path, monkeypat
             assert quality(tmp_path / "out", split, "positives") == dict(
                 zip(dataset.targets, y.sum(axis=0), strict=True)
             )
-    names = ["accounting.tsv", "h5", "quality.tsv", "targets.tsv"]
+    names = ["accounting.tsv", "distributions.tsv", "h5", "quality.tsv", "targets.tsv"]
     assert sorted(os.listdir(tmp_path / "out")) == [f"dataset.{name}" for name in names]
 
 

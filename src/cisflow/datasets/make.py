@@ -8,7 +8,8 @@ from typing import Any
 
 from cisflow.datasets.account import Account
 from cisflow.datasets.hdf5 import Layout, open_hdf5
-from cisflow.datasets.store import Split, Stream, write_dataset, write_quality
+from cisflow.datasets.quality import write_quality
+from cisflow.datasets.store import Split, Stream, write_dataset
 from cisflow.datasets.synthetic import Planting, find_motifs, synthetic_grammar, synthetic_motifs
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader, sha256, write_tsv
@@ -124,7 +125,7 @@ def table_path(dataset: str | Path, table: str) -> Path:
 
 
 def make_dataset(spec: dict[str, Any], inputs: list[str], out: str | Path) -> dict[str, int]:
-    """Make a data set and, beside it, its tables: quality, accounting, targets (see `table_path`).
+    """Make a data set and, beside it, its tables: quality, distributions, accounting, targets (see `table_path`).
 
     Parameters
     ----------
@@ -156,5 +157,5 @@ def make_dataset(spec: dict[str, Any], inputs: list[str], out: str | Path) -> di
     made.account.write(table_path(out, "accounting"))
     about = ({"target": name} | dict(made.about.get(name, {})) for name in made.targets)
     write_tsv(table_path(out, "targets"), TARGETS, about)
-    write_quality(table_path(out, "quality"), out, made.quality)
+    write_quality(table_path(out, "quality"), table_path(out, "distributions"), out, made.quality)
     return rows

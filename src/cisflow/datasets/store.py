@@ -7,7 +7,7 @@ and uncompressed, so that training can memory-map them. A split's attribute `dro
 that were left out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cisflow.io import h5_reader, h5_writer, write_tsv
-from cisflow.sequence import UNKNOWN, gc_content, reverse_complement
+from cisflow.io import h5_writer
+from cisflow.sequence import reverse_complement
 
 SPLITS = ("train", "valid", "test")
-
-# Rows of a data set that are looked at together.
-BLOCK = 1 << 14
 
 
 @dataclass
@@ -140,48 +137,3 @@ def _put(group: h5py.Group, start: int, block: Split) -> None:
     for key in ("x", "y", "id", "mask"):
         if (array := getattr(block, key)) is not None:
             group[key][start : start + len(block.x)] = array
-
-
-def write_quality(path: str | Path, dataset: str | Path, further: Iterable[Mapping[str, str | float]] = ()) -> None:
-    """Write the accounting of a data set: rows, dropped rows, GC, unknown bases, positives or mean of each target.
-
-    Parameters
-    ----------
-    path
-        The table: split, target, quantity, value.
-    dataset
-        A data set of the contract.
-    further
-        Rows that only its maker knows.
-    """
-    with h5_reader(dataset, "dataset/1") as h5:
-        targets, binary = list(h5.attrs["targets"]), h5.attrs["kind"] == "binary"
-        rows = [{"split": split, **row} for split in SPLITS for row in _quality(h5[split], targets, binary)]
-    write_tsv(path, ("split", "target", "quantity", "value"), [*rows, *further])
-
-
-def _quality(group: h5py.Group, targets: list[str], binary: bool) -> Iterator[dict[str, str | float]]:
-    count = len(group["x"])
-    gc, with_gc, unknown = 0.0, 0, 0
-    total, measured = np.zeros(len(targets)), np.zeros(len(targets), np.int64)
-    for start in range(0, count, BLOCK):
-        x, y = (group[key][start : start + BLOCK] for key in ("x", "y"))
-        mask = group["mask"][start : start + BLOCK] if "mask" in group else np.ones(y.shape, bool)
-        content = gc_content(x)
-        gc, with_gc = gc + np.nansum(content), with_gc + int(np.isfinite(content).sum())
-        unknown += int((x == UNKNOWN).sum())
-        total, measured = total + np.where(mask, y, 0).sum(axis=0, dtype=np.float64), measured + mask.sum(axis=0)
-    found = {
-        "sequences": count,
-        "dropped_sequences": int(group.attrs.get("dropped", 0)),
-        "gc_content": float(gc / with_gc) if with_gc else float("nan"),
-        "unknown_bases": unknown,
-        "unmeasured_labels": int(count * len(targets) - measured.sum()),
-    }
-    yield from ({"target": "all", "quantity": key, "value": value} for key, value in found.items())
-    values = total if binary else np.divide(total, measured, out=np.full(len(targets), np.nan), where=measured > 0)
-    quantity = "positives" if binary else "mean"
-    yield from (
-        {"target": target, "quantity": quantity, "value": float(value)}
-        for target, value in zip(targets, values, strict=True)
-    )
