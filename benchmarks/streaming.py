@@ -58,7 +58,7 @@ def convert(folder: Path) -> tuple[float, float, dict[str, int]]:
     command = [
         sys.executable, "workflow/scripts/datasets/make.py", "--dataset", json.dumps(spec),
         "--inputs", *(folder / f"{split}.mat" for split in splits), "--out", folder / "dataset.h5",
-        "--quality", folder / "quality.tsv", "--provenance", folder / "provenance.json",
+        "--provenance", folder / "provenance.json",
     ]  # fmt: skip
     started = time.perf_counter()
     peak = subprocess.run([sys.executable, "-c", MEASURE, *command], check=True, capture_output=True, text=True)

@@ -11,12 +11,13 @@ import polars as pl
 import pytest
 from matplotlib import pyplot as plt
 
+from cisflow.datasets.account import Account
 from cisflow.figures import fig1, style, task
 from cisflow.figures.logos import BASES
-from cisflow.figures.report import Motifs, task_report
+from cisflow.figures.report import Dataset, Motifs, task_report
 from cisflow.io import write_tsv
 from cisflow.pwm import Motif, write_meme
-from cisflow.tables import FILTERS, LABELS, MATCHES, METRICS, TOMTOM, read_tsv
+from cisflow.tables import DATASET_DISTRIBUTIONS, FILTERS, LABELS, MATCHES, METRICS, TOMTOM, read_tsv
 
 mpl.use("Agg")
 MODELS, ACTIVATIONS, TRIALS = ("cnn-deep", "cnn-2"), ("exponential", "relu"), 6
@@ -282,6 +283,13 @@ def page(tables, tmp_path):
         {"split": s, "target": "all", "quantity": "sequences", "value": n} for s, n in (("train", 400), ("test", 100))
     ]
     write_tsv(tmp_path / "quality.tsv", quality[0], quality)
+    rows = [{"part": "unknown", "split": "train", "name": "0.5", "value": 7, "n": 400}]
+    write_tsv(tmp_path / "distributions.tsv", DATASET_DISTRIBUTIONS, rows)
+    account = Account("windows")
+    account.enter(503, "read", input="mine.bed")
+    account.drop(3, "windows", "off_the_contig", input="mine.bed")
+    account.keep(500)
+    account.write(tmp_path / "accounting.tsv")
 
     def write(names, with_filters=True, with_hits=True):
         for name in names:
@@ -291,9 +299,10 @@ def page(tables, tmp_path):
         write_tsv(tmp_path / "tomtom.tsv", TOMTOM, hits if with_hits else [])
         motifs = Motifs(Path(tables["matches"]), tmp_path / "filters.tsv", tmp_path / "tomtom.tsv")
         figures = [tmp_path / "figures" / f"{name}.png" for name in names]
-        quality, metrics = tmp_path / "quality.tsv", Path(tables["metrics"])
+        names = ("quality", "distributions", "accounting")
+        dataset, metrics = Dataset(*(tmp_path / f"{name}.tsv" for name in names)), Path(tables["metrics"])
         settings = {"trials": 6}
-        return task_report("task1", "Title <b>", settings, figures, quality, metrics, motifs if with_filters else None)
+        return task_report("task1", "Title <b>", settings, figures, dataset, metrics, motifs if with_filters else None)
 
     return write
 
@@ -307,6 +316,7 @@ def test_the_page_of_a_task_has_its_tables(tables, page):
     )["value"]
     assert f"{round(values.mean(), 4)} ± {round(values.std(ddof=0), 4)}" in text
     assert "<td>400</td>" in text
+    assert "<td>windows</td><td>windows</td><td>off_the_contig</td><td>mine.bed</td><td>-3</td>" in text
 
 
 def test_the_page_lists_the_filters_with_their_best_hits_and_the_null(page):

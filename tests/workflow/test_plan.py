@@ -134,7 +134,7 @@ def test_a_task_without_filters_and_gallery_still_has_a_report(clone):
 """)
     planned = jobs(succeed(clone, "--profile", "profiles/local", "-n", "results/tasks/plain/report.html"))
     assert planned["task_report"] == 1
-    assert planned["draw_task"] == 2, "performance and training"
+    assert planned["draw_task"] == 3, "dataset, performance and training"
     assert not {"explain_gallery", "filters", "tomtom"} & set(planned)
 
 

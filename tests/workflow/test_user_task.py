@@ -43,7 +43,7 @@ def test_every_standard_output_is_there(done):
             assert files == {"model.json", "best.safetensors", "last.safetensors", "history.tsv"}
             assert (task / "motifs/meme" / run / f"{trial}.meme").is_file()
         assert (task / "predictions" / f"{run}.parquet").is_file()
-    for name in ("performance", "training", "filters", "matches", "sequences", "quality"):
+    for name in ("dataset", "performance", "training", "filters", "matches", "sequences", "quality"):
         for ending in ("pdf", "png", "tsv", "json"):
             assert (task / "figures" / f"{name}.{ending}").stat().st_size > 0
 
@@ -105,7 +105,7 @@ def test_optional_loggers_wrote_their_files(done):
 def test_the_page_needs_no_other_file(done):
     page = (done / TARGET).read_text()
     assert "My own binding sites" in page
-    assert page.count("data:image/png;base64,") == 6
+    assert page.count("data:image/png;base64,") == 7
     assert "Best-scoring sequences" in page
     assert "cnn-50_relu, trial 0: 32 filters" in page
     assert "http://" not in page.replace("http://www.w3.org", "")

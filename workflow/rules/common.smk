@@ -11,8 +11,12 @@ from cisflow.trials import paths_of
 SCRIPTS = "workflow/scripts"
 NOTEBOOK = "workflow/notebooks/figure.ipynb"
 
+# The tables of a data set that its page shows.
+DATASET_TABLES = {name: f"dataset.{name}.tsv" for name in ("quality", "distributions", "accounting")}
+
 # The standard figures of every task, and the tables they read.
 PLOTS = {
+    "dataset": DATASET_TABLES,
     "performance": {"metrics": "metrics.tsv"},
     "training": {"history": "history.tsv"},
     "filters": {"labels": "motifs/labels.tsv", "motifs": "motifs/meme"},
@@ -171,9 +175,14 @@ def filter_settings(wildcards):
     return as_json(task_of(wildcards).filters.model_dump(exclude={"split", "thresholds"}) | own)
 
 
+def plot_kind(plot):
+    """Return what draws a standard figure: the function of `figures.task`, or the module of its own."""
+    return plot if plot == "dataset" else f"task.{plot}"
+
+
 def drawing_code(kind):
     """Return the hash of the notebook and of the module that draws figures of a kind."""
-    drawing = f"{workflow.basedir}/src/cisflow/figures/{kind}.py"
+    drawing = f"{workflow.basedir}/src/cisflow/figures/{kind.partition('.')[0]}.py"
     return code_hash(f"{workflow.basedir}/{SCRIPTS}/figures/draw.py", f"{workflow.basedir}/{NOTEBOOK}", drawing)
 
 

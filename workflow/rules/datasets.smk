@@ -7,6 +7,7 @@ rule make_dataset:
     output:
         dataset="<results>/tasks/{task}/dataset.h5",
         quality="<results>/tasks/{task}/dataset.quality.tsv",
+        distributions="<results>/tasks/{task}/dataset.distributions.tsv",
         accounting="<results>/tasks/{task}/dataset.accounting.tsv",
         targets="<results>/tasks/{task}/dataset.targets.tsv",
         provenance="<results>/tasks/{task}/dataset.provenance.json",

@@ -100,9 +100,9 @@ rule draw_task:
         tables=lambda wildcards, input: as_json(dict(input.items())),
         settings=lambda wildcards: as_json({"runs": 4, "limits": task_of(wildcards).attribution.limits}),
         caption=lambda wildcards: CAPTIONS[wildcards.plot][1],
-        kind="task.{plot}",
+        kind=lambda wildcards: plot_kind(wildcards.plot),
         notebook=NOTEBOOK,
-        code=drawing_code("task"),
+        code=lambda wildcards: drawing_code(plot_kind(wildcards.plot)),
     shell:
         r"""
         exec &> >(tee -i {log[0]:q})
@@ -122,7 +122,7 @@ rule task_report:
         figures=lambda wildcards: expand(
             "<results>/tasks/{task}/figures/{plot}.png", task=wildcards.task, plot=plots_of(wildcards.task)
         ),
-        quality="<results>/tasks/{task}/dataset.quality.tsv",
+        dataset=[f"<results>/tasks/{{task}}/{table}" for table in DATASET_TABLES.values()],
         metrics="<results>/tasks/{task}/metrics.tsv",
         motifs=motif_tables,
     output:
@@ -158,7 +158,7 @@ rule task_report:
             --title {params.title:q} \
             --settings {params.settings:q} \
             --figures {input.figures:q} \
-            --quality {input.quality:q} \
+            --dataset {input.dataset:q} \
             --metrics {input.metrics:q} \
             --out {output:q}
         """

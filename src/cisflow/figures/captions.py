@@ -1,6 +1,14 @@
 """What the standard figures of a task show: title and explanation, in the order of its report page."""
 
 CAPTIONS = {
+    "dataset": (
+        "Data set",
+        "a: rows by split and class. b: their GC content. c: what was left out, by reason, and its part of what came "
+        "in. d: the labels of each target, and the fraction of them that is masked, that is, not measured (circles:"
+        " train, triangles: valid, squares: test). e: how many "
+        "labels of a row are positive, or how the labels are distributed. f: correlation of the targets over all "
+        "splits, where both are measured; grey where one does not vary.",
+    ),
     "performance": ("Performance", "Test metrics, mean over targets; every dot is a trial, the bar its median."),
     "matches": (
         "Motif matches",

@@ -8,11 +8,14 @@ import polars as pl
 from cisflow.errors import CisflowError
 from cisflow.pwm import Motif, read_meme
 from cisflow.tables import (
+    ACCOUNTING,
     ACTIVATIONS,
     ATTRIBUTION_EXAMPLES,
     ATTRIBUTION_QUALITY,
     ATTRIBUTION_REFERENCES,
     ATTRIBUTION_SCORES,
+    DATASET_DISTRIBUTIONS,
+    DATASET_QUALITY,
     GALLERY,
     GRADIENTS,
     HISTORY,
@@ -109,6 +112,15 @@ def activation_table(path: str | Path) -> pl.DataFrame:
     """Return values before and after the first activation of a run: statistics, histograms and pairs."""
     numbers = pl.col("start", "end", "value", "before", "after").cast(pl.Float64)
     return read_tsv(path, ACTIVATIONS).select(ACTIVATIONS).with_columns(numbers)
+
+
+def dataset_tables(tables: Mapping[str, str]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return a data set's `quality`, `distributions` and `accounting`; what is no number, or not defined, is null."""
+    return (
+        _numbers(read_tsv(tables["quality"], DATASET_QUALITY), ["value"]),
+        _numbers(read_tsv(tables["distributions"], DATASET_DISTRIBUTIONS), ["start", "end", "value", "n"]),
+        read_tsv(tables["accounting"], ACCOUNTING),
+    )
 
 
 def gallery_table(path: str | Path) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import polars as pl
 
 from cisflow import __version__
 from cisflow.figures.captions import CAPTIONS, LEFT_OUT
-from cisflow.figures.read import match_table
+from cisflow.figures.read import dataset_tables, match_table
 from cisflow.io import atomic
 from cisflow.tables import FILTERS, METRICS, TOMTOM, read_tsv
 
@@ -22,11 +22,12 @@ LISTED, HITS = 4, 3
 
 @dataclass
 class Table:
-    """A table of the page, folded under its title if it has one."""
+    """A table of the page, folded under its title if it has one; `words`: its last column is text."""
 
     columns: list[str]
     rows: list[tuple]
     title: str = ""
+    words: bool = False
 
 
 @dataclass
@@ -40,6 +41,15 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Dataset:
+    """Paths of the tables of a task's data set."""
+
+    quality: Path
+    distributions: Path
+    accounting: Path
+
+
+@dataclass(frozen=True)
 class Motifs:
     """Paths of the tables of a task's filters."""
 
@@ -49,7 +59,7 @@ class Motifs:
 
 
 def task_report(
-    task: str, title: str, settings: Mapping[str, Any], figures: list[Path], quality: Path, metrics: Path,
+    task: str, title: str, settings: Mapping[str, Any], figures: list[Path], dataset: Dataset, metrics: Path,
     motifs: Motifs | None,
 ) -> str:  # fmt: skip
     """Return the page.
@@ -62,19 +72,18 @@ def task_report(
         Its resolved configuration.
     figures
         PNG files of the standard figures, by name; the page says why one of `captions.LEFT_OUT` is not there.
-    quality, metrics, motifs
+    dataset, metrics, motifs
         Tables; `motifs` is None for a task without filters.
     """
     images = {path.stem: base64.b64encode(path.read_bytes()).decode() for path in figures}
-    tables = {"performance": [_table(_metric_summary(metrics))]}
+    tables = {"dataset": list(_dataset_tables(dataset)), "performance": [_table(_metric_summary(metrics))]}
     if motifs is not None:
         tables["matches"] = [_table(_match_summary(motifs.matches))]
         tables["filters"] = list(_filter_tables(motifs))
-    counts = read_tsv(quality, ()).pivot("split", index=["target", "quantity"], values="value")
-    sections = [Section("Data set", tables=[_table(counts)])]
+    sections = []
     for name, (heading, note) in CAPTIONS.items():
-        if name in images:
-            sections.append(Section(heading, note, images[name], tables.get(name, [])))
+        if name in images or name == "dataset":
+            sections.append(Section(heading, note, images.get(name, ""), tables.get(name, [])))
         elif name in LEFT_OUT:
             sections.append(Section(heading, LEFT_OUT[name]))
     environment = jinja2.Environment(loader=jinja2.PackageLoader("cisflow.figures"), autoescape=True)
@@ -89,8 +98,24 @@ def write_report(path: str | Path, html: str) -> None:
         partial.write_text(html)
 
 
-def _table(table: pl.DataFrame, title: str = "") -> Table:
-    return Table(table.columns, [tuple(map(_text, row)) for row in table.iter_rows()], title)
+def _table(table: pl.DataFrame, title: str = "", words: bool = False) -> Table:
+    return Table(table.columns, [tuple(map(_text, row)) for row in table.iter_rows()], title, words)
+
+
+def _dataset_tables(dataset: Dataset) -> Iterator[Table]:
+    """Yield the numbers of the data set, those of each target, its labels, and its account."""
+    quality, found, accounting = dataset_tables(vars(dataset))
+    numbers = quality.pivot("split", index=["target", "quantity"], values="value")
+    of_all = numbers.filter(pl.col("target").is_null() | (pl.col("target") == "all")).drop("target")
+    of_targets = numbers.filter(pl.col("target") != "all")
+    yield _table(of_all, "Numbers of each split")
+    yield _table(of_targets, f"Labels of each target: {of_targets['target'].n_unique()} targets")
+    quantiles = found.filter(pl.col("part").is_in(["quantile", "unknown"]))
+    what = pl.when(part="unknown").then(pl.lit("unknown bases of a row")).otherwise("target").alias("of")
+    quantiles = quantiles.with_columns(what).pivot("name", index=["of", "split", "n"], values="value")
+    yield _table(quantiles, "Quantiles of unknown bases, and of labels if they are real")
+    rows = accounting.group_by("unit", "step", "reason", "input", maintain_order=True).agg(pl.col("rows").sum())
+    yield _table(rows, "What came in (+), went out (-) and is kept")
 
 
 def _text(value: Any) -> str:
@@ -130,7 +155,7 @@ def _filter_tables(motifs: Motifs) -> Iterator[Table]:
         best = _best_hits(hits.filter((pl.col("run") == run) & (pl.col("set") == "filters")))
         listed = own.join(best, left_on="filter", right_on="query", how="left", maintain_order="left")
         columns = ("filter", "status", "sites", "bits", "consensus", "best hits")
-        yield _table(listed.select(columns), f"{run}, trial {own['trial'][0]}: {len(own)} filters")
+        yield _table(listed.select(columns), f"{run}, trial {own['trial'][0]}: {len(own)} filters", words=True)
 
 
 def _best_hits(hits: pl.DataFrame) -> pl.DataFrame:

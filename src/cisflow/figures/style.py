@@ -10,8 +10,10 @@ import numpy as np
 import polars as pl
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from numpy.typing import NDArray
 
 from cisflow.io import atomic
 from cisflow.tables import write_table
@@ -60,6 +62,11 @@ METHOD_LABELS = {
     "deep_lift_shap": "DeepLIFT/SHAP",
     "truth": "ground truth",
 }
+
+# Classes of a data set's rows: those with a positive label, those without, those without a measured one; real labels.
+_CLASSES = {"positive": ORANGE, "any positive": ORANGE, "unmeasured": LIGHT_GREY, "all": GREY}
+SPLIT_DASHES = {"train": "solid", "valid": (0, (4, 1.2)), "test": (0, (1, 1))}
+SPLIT_MARKS = {"train": ("o", BLACK), "valid": ("^", SKY_BLUE), "test": ("s", VERMILION)}
 
 # Columns of a history.
 HISTORY_LABELS = {
@@ -136,6 +143,19 @@ def colour(activation: str) -> str:
 def dashes(activation: str) -> str | tuple[int, tuple[float, ...]]:
     """Return the line style of an activation: a modification has the colour of its original, and dashes."""
     return "solid" if activation in _FAMILIES and activation != "exp_relu" else (0, (4, 1.2))
+
+
+def class_colour(name: str) -> str:
+    """Return the colour of a class of a data set's rows."""
+    return _CLASSES.get(name, BLUE)
+
+
+def correlation_map(axes: Axes, values: NDArray[np.float64]) -> None:
+    """Draw correlations (n, n) from blue (-1) over white (0) to vermilion (1), with their scale; NaN is grey."""
+    colours = LinearSegmentedColormap.from_list("correlation", [BLUE, WHITE, VERMILION]).with_extremes(bad=LIGHT_GREY)
+    drawn = axes.imshow(values, cmap=colours, vmin=-1, vmax=1, interpolation="nearest")
+    bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.6, aspect=14, pad=0.03, ticks=[-1, 0, 1])
+    bar.outline.set_linewidth(0.4)
 
 
 def label(activation: str) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cisflow.figures.report import Motifs, task_report, write_report
+from cisflow.figures.report import Dataset, Motifs, task_report, write_report
 from cisflow.script import json_value, parser, run
 
 
@@ -12,13 +12,13 @@ def main() -> None:
     flags.add_argument("--title", required=True)
     flags.add_argument("--settings", required=True, type=json_value, help="the task's configuration, as JSON")
     flags.add_argument("--figures", required=True, nargs="+", type=Path, help="PNG files of the standard figures")
-    flags.add_argument("--quality", required=True, type=Path)
+    flags.add_argument("--dataset", required=True, nargs=3, type=Path, help="tables quality, distributions, accounting")
     flags.add_argument("--metrics", required=True, type=Path)
     flags.add_argument("--motifs", nargs="*", type=Path, help="tables matches, filters, tomtom; none without filters")
     flags.add_argument("--out", required=True, type=Path)
     args = flags.parse_args()
     motifs = Motifs(*args.motifs) if args.motifs else None
-    page = task_report(args.task, args.title, args.settings, args.figures, args.quality, args.metrics, motifs)
+    page = task_report(args.task, args.title, args.settings, args.figures, Dataset(*args.dataset), args.metrics, motifs)
     write_report(args.out, page)
 
 
