@@ -54,6 +54,12 @@ class Place(Strict):
 class Genome(Place):
     """A FASTA file of whole chromosomes, gzipped or not. A text that has no dot and no slash is a source."""
 
+    records: bool = Field(
+        False,
+        description="The file has stretches, with places and strands in the headers, as chr2L:101-200(-); the rest "
+        "is N.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _from_source(cls, value: Any) -> Any:
