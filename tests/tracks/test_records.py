@@ -4,6 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from cisflow.config.places import Genome as Place
 from cisflow.errors import CisflowError
@@ -93,6 +94,16 @@ def test_a_record_that_begins_before_its_contig_is_shortened_and_counted(tmp_pat
     assert list(lines(counts))[1] == "1 records begin before their contig and have only the bases that there are"
 
 
+def test_contigs_are_as_long_as_is_said(tmp_path):
+    (tmp_path / "r.fa").write_text(">chr1:3-6\nACGT\n>chr2:1-2\nAC\n")
+    genome_of_records(tmp_path / "r.fa", tmp_path / "g.fa.gz", {"chr1": 8})
+    with Genome(tmp_path / "g.fa.gz") as genome:
+        assert genome.sizes == {"chr1": 8, "chr2": 2}
+        assert genome.letters(np.array(["chr1"]), np.array([0]), 8).tobytes() == b"NNACGTNN"
+    with pytest.raises(CisflowError, match="'>chr1:3-6' ends beyond chr1, which has 5 bases"):
+        genome_of_records(tmp_path / "r.fa", tmp_path / "g.fa.gz", {"chr1": 5})
+
+
 def test_what_one_record_does_not_know_is_taken_from_another(tmp_path):
     make(tmp_path, ">chr1:1-4\nANNT\n>chr1:2-5\nCNTa\n")
     with Genome(tmp_path / "g.fa.gz") as genome:
@@ -131,3 +142,5 @@ def test_a_file_that_is_missing_or_truncated_is_said(tmp_path):
 def test_a_genome_says_that_it_is_made_of_records():
     assert Place(source="fly-promoters", file="a.fa.gz", records=True).records
     assert not Place.model_validate("hg38").records
+    with pytest.raises(ValidationError, match="needed for records only"):
+        Place(source="hg38", file="a.fa.gz", sizes={"chr1": 5})

@@ -3,7 +3,7 @@
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,10 +38,10 @@ class Record:
     letters: NDArray[np.uint8]
 
 
-def genome_of_records(fasta: str | Path, out: str | Path) -> dict[str, int]:
+def genome_of_records(fasta: str | Path, out: str | Path, sizes: Mapping[str, int] | None = None) -> dict[str, int]:
     """Lay records onto their contigs, and write these as an indexed genome (see `tracks.genome.index_genome`).
 
-    A contig ends with its last record, and what no record covers is N. Records of the other strand are turned round.
+    What no record covers is N. Records of the other strand are turned round.
     Of a record that begins before its contig, and has only the bases that there are, the place begins at 0.
 
     Parameters
@@ -51,6 +51,8 @@ def genome_of_records(fasta: str | Path, out: str | Path) -> dict[str, int]:
         or, in all of them, 0; and the strand, as (-), strand=- or a name that ends in _r, if it may be the other.
     out
         As of `index_genome`.
+    sizes
+        Bases of contigs; those that are not named end with their last record.
 
     Returns
     -------
@@ -62,16 +64,17 @@ def genome_of_records(fasta: str | Path, out: str | Path) -> dict[str, int]:
     ------
     CisflowError
         The file is missing, damaged or no FASTA file, a header has no place or one of another length than the
-        sequence's, or two records tell different bases of one position.
+        sequence's, a record ends beyond its contig, or two records tell different bases of one position.
     """
-    fasta, out = Path(fasta), Path(out)
+    fasta, out, sizes = Path(fasta), Path(out), dict(sizes or {})
     found, counts = read_records(fasta)
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         plain = Path(folder) / "genome.fa"
         with plain.open("wb") as writer:
             for chrom in sorted({record.chrom for record in found}):
-                letters, twice = lay((record for record in found if record.chrom == chrom), fasta)
+                own = [record for record in found if record.chrom == chrom]
+                letters, twice = lay(own, fasta, sizes.get(chrom))
                 counts["contigs"] += 1
                 counts["covered"] += int((letters != N).sum())
                 counts["twice"] += twice
@@ -145,16 +148,20 @@ def _first_number(fasta: Path, titles: Sequence[str], places: Iterable[tuple[int
     )
 
 
-def lay(records: Iterable[Record], fasta: Path) -> tuple[NDArray[np.uint8], int]:
+def lay(records: Sequence[Record], fasta: Path, size: int | None = None) -> tuple[NDArray[np.uint8], int]:
     """Return a contig's letters, with N where no record is, and how many positions several records tell.
+
+    It has `size` bases, or ends with the last record.
 
     Raises
     ------
     CisflowError
-        Two records tell different bases of one position; `fasta` is named.
+        Two records tell different bases of one position, or one ends beyond the contig; `fasta` is named.
     """
-    records = list(records)
-    contig = np.full(max(record.end for record in records), N, np.uint8)
+    last = max(records, key=lambda record: record.end)
+    if size is not None and last.end > size:
+        raise CisflowError(f"{fasta}: '>{last.title}' ends beyond {last.chrom}, which has {size:,} bases.")
+    contig = np.full(size or last.end, N, np.uint8)
     told = np.zeros(len(contig), bool)
     again = np.zeros(len(contig), bool)
     for record in records:
