@@ -26,8 +26,17 @@ def test_the_export_has_ids_names_and_counts(tmp_path):
     assert all(m.sites > 0 for m in meme)
 
 
+def test_groups_are_put_together():
+    both = release_motifs("JASPAR2026", "CORE", ["vertebrates", "insects"])
+    apart = [motif.id for group in ("vertebrates", "insects") for motif in release_motifs("JASPAR2026", "CORE", group)]
+    assert [m.id for m in both] == sorted(set(apart))
+    assert [m.id for m in both if m.name == "CTCF"] == ["MA0139.2", "MA0531.2", "MA1929.2", "MA1930.2"]
+
+
 def test_unknown_releases_and_groups_are_refused():
     with pytest.raises(CisflowError, match=r"no release 'JASPAR2017'; it has JASPAR2014, JASPAR2016"):
         release_motifs("JASPAR2017", "CORE", "vertebrates")
     with pytest.raises(CisflowError, match="has no motifs of collection 'CORE' and group 'dragons'"):
         release_motifs("JASPAR2016", "CORE", "dragons")
+    with pytest.raises(CisflowError, match="has no motifs of collection 'CORE' and group 'dragons'"):
+        release_motifs("JASPAR2016", "CORE", ["vertebrates", "dragons"])

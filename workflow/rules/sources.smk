@@ -91,7 +91,7 @@ rule export_jaspar:
         python workflow/scripts/sources/jaspar.py \
             --release {params.jaspar.release:q} \
             --collection {params.jaspar.collection:q} \
-            --tax-group {params.jaspar.tax_group:q} \
+            --tax-group {params.jaspar.tax_groups:q} \
             --counts {output.counts:q} \
             --meme {output.meme:q}
         """

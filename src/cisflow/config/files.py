@@ -169,6 +169,8 @@ def _genome(found: Genome, where: str, seen: dict[str, tuple[str, str]], sources
     if found.source:
         identity = f"{found.source}/{file_in(sources[found.source], found.file)}"
     name = genome_name(found.url_name if found.url else identity)
+    if found.records:
+        identity += f" as records with sizes {found.sizes}"
     first, place_of_first = seen.setdefault(name, (identity, where))
     if first != identity:
         return f"the genome '{name}' is {identity} here and {first} at {place_of_first}; give one file another name."

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, PositiveInt, model_validator
 
 from cisflow.config.sources import Md5, Sha256
 from cisflow.config.strict import Name, Strict
@@ -54,6 +54,15 @@ class Place(Strict):
 class Genome(Place):
     """A FASTA file of whole chromosomes, gzipped or not. A text that has no dot and no slash is a source."""
 
+    records: bool = Field(
+        False,
+        description="The file has stretches, with places and strands in the headers, as chr2L:101-200(-); the rest "
+        "is N.",
+    )
+    sizes: dict[str, PositiveInt] = Field(
+        {}, description="With `records`: bases of contigs. Those that are not named end with their last record."
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _from_source(cls, value: Any) -> Any:
@@ -61,6 +70,12 @@ class Genome(Place):
         if isinstance(value, str) and not {".", "/"} & set(value):
             return {"source": value, "file": "*.fa*"}
         return value
+
+    @model_validator(mode="after")
+    def _sizes_of_records(self):
+        if self.sizes and not self.records:
+            raise ValueError("sizes: whole chromosomes have their own; they are needed for records only")
+        return self
 
 
 def places_of(value: Any) -> Iterator[Place]:

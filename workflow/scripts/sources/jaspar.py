@@ -10,7 +10,7 @@ def main() -> None:
     flags = parser(__doc__)
     flags.add_argument("--release", required=True, help="for example JASPAR2016")
     flags.add_argument("--collection", required=True, help="for example CORE")
-    flags.add_argument("--tax-group", required=True, help="for example vertebrates")
+    flags.add_argument("--tax-group", required=True, nargs="+", help="for example vertebrates")
     flags.add_argument("--counts", required=True, help="JASPAR file to write")
     flags.add_argument("--meme", required=True, help="MEME file to write")
     args = flags.parse_args()
