@@ -74,7 +74,7 @@ def test_values_that_are_no_numbers(tmp_path, value, keys):
             values_of(path, **keys)
 
 
-def test_infinity_found_base_by_base(tmp_path):
+def test_bases_of_a_file_that_cannot_be_read(tmp_path):
     path = write_bigwig(tmp_path / "a.bw", [("chr1", 0, 10, 1.0)])
     with opened(path) as signal:
         signal._file.close()

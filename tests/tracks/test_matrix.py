@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import h5py
 import numpy as np
 import polars as pl
 import pytest
@@ -247,7 +248,10 @@ def test_a_folder_that_is_moved_still_works(tmp_path, monkeypatch):
         values = matrix.values[:]
     shutil.move(folder, tmp_path / "elsewhere")
     # A folder of the same names below the working directory is not what is read.
-    (tmp_path / "decoy").mkdir()
+    shutil.copytree(tmp_path / "elsewhere/tracks", tmp_path / "decoy/tracks")
+    for path in (tmp_path / "decoy").rglob("*.h5"):
+        with h5py.File(path, "a") as h5:
+            h5["values"][:] = 99
     monkeypatch.chdir(tmp_path / "decoy")
     with read_matrix(tmp_path / "elsewhere/tracks.h5") as matrix:
         np.testing.assert_array_equal(matrix.values[:], values)
