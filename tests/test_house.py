@@ -141,7 +141,7 @@ def test_a_stage_has_the_same_name_everywhere(root):
     for stage in STAGES:
         assert (root / "src/cisflow" / stage / "__init__.py").is_file()
         assert (root / "tests" / stage).is_dir()
-        if stage not in ("models", "tracks"):
+        if stage != "models":
             assert (root / "workflow/rules" / f"{stage}.smk").is_file()
             assert list((root / "workflow/scripts" / stage).glob("*.py"))
 

@@ -17,7 +17,13 @@ from cisflow import __version__
 from cisflow.errors import CisflowError
 
 # Which rule makes a file of each schema: a reader that finds something else tells the user where to get one.
-SCHEMAS = {"dataset/1": "make_dataset", "filters/1": "filters", "attributions/1": "attribute"}
+SCHEMAS = {
+    "dataset/1": "make_dataset",
+    "filters/1": "filters",
+    "attributions/1": "attribute",
+    "track/1": "bin_track",
+    "tracks/1": "gather_tracks",
+}
 
 
 @contextmanager

@@ -58,10 +58,21 @@ TARGETS = ("target", "factor", "biosample", "biosample_type", "unit", "files", "
 # Rows of a BED file that were not lifted, as they were; `start` is 0-based, `end` exclusive.
 DROPPED = ("chrom", "start", "end", "name", "reason")
 
+# Regions whose signal is read; all have one length.
+REGIONS = ("chrom", "start", "end", "split")
+# Bins by what became of them: `total` is the sum of measured, off_contig, blacklisted, no_data and not_lifted, of which
+# there is a row for each reason (`detail`). Among the measured ones are soft_clipped and clipped, and taken_as_0 and
+# taken_as_nan, which an original's ways put in the place of values.
+TRACK_COUNTS = ("track", "shard", "what", "detail", "bins")
+
+# Reads of a BAM file with modified bases: how many were used, and left out for what reason.
+READ_COUNTS = ("file", "what", "reads")
+
 # Columns that hold names, which may look like numbers.
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
     "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name",
     "scanner", "ends", "chrom", "name", "reason", "split", "unit", "input", "step", "class", "other",
+    "track", "what", "detail", "file",
     *TARGETS)  # fmt: skip
 
 

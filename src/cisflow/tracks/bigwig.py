@@ -1,0 +1,108 @@
+"""BigWig files, read by pybigtools."""
+
+import math
+import struct
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pybigtools
+from numpy.typing import NDArray
+
+from cisflow.errors import CisflowError
+from cisflow.tracks.signal import Assembly, Signal, check_there, names_in_file
+
+# The first and the last four bytes of a BigWig file, in either order of bytes.
+SIGNATURES = (struct.pack("<I", 0x888FFC26), struct.pack(">I", 0x888FFC26))
+SUMMARY = {"covered": "bases_covered"}
+
+
+class BigWig(Signal):
+    """A BigWig file. Its name ends in .bw, .bigWig or .bigwig, for pybigtools.
+
+    Raises
+    ------
+    CisflowError
+        It is missing, truncated, no BigWig file, or of another genome, or it has NaN or infinity.
+    """
+
+    def __init__(self, path: Path, assembly: Assembly):
+        super().__init__(path, assembly)
+        check_there(path)
+        _check_ends(path)
+        with self._reading("its header"):
+            self._file = pybigtools.open(str(path))
+            self._sizes = self._file.chroms()
+            total = self._file.info()["summary"]["sum"]
+        self.names = names_in_file(self._sizes, path, assembly)
+        if not math.isfinite(total):
+            raise CisflowError(f"{path}: there are NaN or infinite values in it (the sum of all is {total}).")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @contextmanager
+    def _reading(self, what: str):
+        # pybigtools answers damaged data with a panic, which is no Exception.
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:
+            raise CisflowError(
+                f"{self.path}: {what} cannot be read ({str(error) or type(error).__name__}). The file is truncated or "
+                "damaged; fetch it again."
+            ) from None
+
+    def _read(
+        self, chrom: str, start: int, end: int, out: NDArray[np.float64], summary: str, uncovered: float | None
+    ) -> None:
+        self._fill(chrom, start, end, out, SUMMARY.get(summary, summary), uncovered)
+        if np.isfinite(out).all():
+            return
+        width, (empty,) = (end - start) // len(out), np.nonzero(~np.isfinite(out))
+        first, last = int(empty[0]), int(empty[-1]) + 1
+        part = out[first:last]
+        wrong = ~np.isfinite(part)
+        if uncovered is None:
+            # A bin without data is NaN as well.
+            covered = np.empty_like(part)
+            self._fill(chrom, start + first * width, start + last * width, covered, "bases_covered", None)
+            wrong &= np.isinf(part) | (covered > 0)
+        if wrong.any():
+            self._refuse(chrom, start, end, (first + int(np.argmax(wrong))) * width)
+
+    def _fill(self, chrom, start, end, out, summary, uncovered) -> None:
+        try:
+            self._file.values(
+                self.names[chrom], start, end, bins=len(out), summary=summary, exact=True, uncovered=uncovered,
+                fillna=None, arr=out,
+            )  # fmt: skip
+        except BaseException as error:
+            with self._reading(f"{chrom}:{start}-{end}"):
+                raise error
+
+    def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
+        with self._reading(f"{chrom}:{start}-{end}"):
+            found = self._file.values(self.names[chrom], start, end, fillna=None)
+        if np.isinf(found).any():
+            self._refuse(chrom, start, end, int(np.argmax(np.isinf(found))))
+        return found
+
+    def _refuse(self, chrom: str, start: int, end: int, offset: int) -> None:
+        raise CisflowError(
+            f"{self.path}: there is a NaN or infinite value in {chrom}:{start}-{end}, at {start + offset} or soon "
+            "after."
+        )
+
+
+def _check_ends(path: Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(64)
+        if head[:4] not in SIGNATURES:
+            page = " It is an HTML or XML page, perhaps a server's error page." if head.lstrip()[:1] == b"<" else ""
+            raise CisflowError(f"{path}: it is not a BigWig file (its first bytes are {head[:8]!r}).{page}")
+        file.seek(-4, 2)
+        if file.read() != head[:4]:
+            raise CisflowError(f"{path}: the BigWig file is truncated (its last bytes are missing). Fetch it again.")

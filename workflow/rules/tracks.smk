@@ -1,0 +1,229 @@
+# Genomes, indexed once; and the signal of tracks in the bins of regions, shard by shard, as one matrix that copies
+# nothing. The rule 'make_regions' of each kind of data set writes <results>/tasks/{task}/regions.tsv.
+
+from cisflow.config.places import places_of, with_paths
+
+
+def dataset_of(wildcards):
+    """Return the settings of a task's data set; one without tracks is refused before any job."""
+    dataset = task_of(wildcards).dataset
+    if not getattr(dataset, "tracks", None):
+        raise WorkflowError(f"task '{wildcards.task}': its data set (kind {dataset.kind}) has no tracks.")
+    return dataset
+
+
+def track_of(wildcards):
+    tracks = dataset_of(wildcards).tracks
+    if wildcards.track not in tracks:
+        raise WorkflowError(
+            f"task '{wildcards.task}' has no track '{wildcards.track}'.{did_you_mean(wildcards.track, tracks)}"
+        )
+    return tracks[wildcards.track]
+
+
+def track_files(wildcards):
+    """Return the files that a track is read from; of a BAM file below `resources` the index, too, which is made."""
+    paths = [project.path(place) for place in places_of(track_of(wildcards))]
+    made = [path for path in paths if path.endswith(".bam") and path.startswith(project.settings.resources)]
+    return paths + [f"{path}.bai" for path in made]
+
+
+def genome_of(wildcards):
+    path = project.path(dataset_of(wildcards).genome)
+    return {"genome": path, "fai": f"{path}.fai", "gzi": f"{path}.gzi"}
+
+
+def shards_of(ending):
+    """Return an input function: the files of all shards, track by track."""
+
+    def paths(wildcards):
+        dataset = dataset_of(wildcards)
+        folder = f"{project.settings.results}/tasks/{wildcards.task}/tracks"
+        return [f"{folder}/{track}/{shard}.{ending}" for track in dataset.tracks for shard in range(dataset.shards)]
+
+    return paths
+
+
+# An index that a source declares is fetched.
+ruleorder: fetch_source > index_bam
+ruleorder: extract_member > index_bam
+
+
+rule index_genome:
+    input:
+        lambda wildcards: project.genome_source(wildcards.genome),
+    output:
+        genome="<resources>/genomes/{genome}/{genome}.fa.gz",
+        fai="<resources>/genomes/{genome}/{genome}.fa.gz.fai",
+        gzi="<resources>/genomes/{genome}/{genome}.fa.gz.gzi",
+    log:
+        "<logs>/tracks/index_genome/{genome}.log",
+    benchmark:
+        "<benchmarks>/tracks/index_genome/{genome}.tsv"
+    wildcard_constraints:
+        genome="[^/]+",
+    conda:
+        "../envs/tracks.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=growing(60),
+    params:
+        code=code("tracks/index_genome.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/tracks/index_genome.py \
+            --fasta {input:q} \
+            --out {output.genome:q}
+        """
+
+
+rule index_bam:
+    input:
+        "<resources>/{bam}.bam",
+    output:
+        "<resources>/{bam}.bam.bai",
+    log:
+        "<logs>/tracks/index_bam/{bam}.log",
+    benchmark:
+        "<benchmarks>/tracks/index_bam/{bam}.tsv"
+    wildcard_constraints:
+        bam=".+",
+    conda:
+        "../envs/tracks.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=growing(120),
+    params:
+        code=code("tracks/index_bam.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/tracks/index_bam.py \
+            --bam {input:q} \
+            --out {output:q}
+        """
+
+
+# A track names one of these files by its path: resources/dimelo/hek293.chm13.modmA.bw comes from
+# resources/dimelo/hek293.bam, aligned to the genome chm13.
+rule modified_bases:
+    input:
+        bam="<resources>/{bam}.bam",
+        bai="<resources>/{bam}.bam.bai",
+        genome="<resources>/genomes/{genome}/{genome}.fa.gz",
+        fai="<resources>/genomes/{genome}/{genome}.fa.gz.fai",
+        gzi="<resources>/genomes/{genome}/{genome}.fa.gz.gzi",
+    output:
+        mA=["<resources>/{bam}.{genome}.modmA.bw", "<resources>/{bam}.{genome}.validmA.bw"],
+        CpG=["<resources>/{bam}.{genome}.modCpG.bw", "<resources>/{bam}.{genome}.validCpG.bw"],
+        counts="<resources>/{bam}.{genome}.modified.tsv",
+    log:
+        "<logs>/tracks/modified/{bam}.{genome}.log",
+    benchmark:
+        "<benchmarks>/tracks/modified/{bam}.{genome}.tsv"
+    wildcard_constraints:
+        bam=".+",
+        genome="[^/.]+",
+    conda:
+        "../envs/tracks.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(1440),
+    params:
+        code=code("tracks/modified.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/tracks/modified.py \
+            --bam {input.bam:q} \
+            --genome {input.genome:q} \
+            --mA {output.mA:q} \
+            --CpG {output.CpG:q} \
+            --counts {output.counts:q}
+        """
+
+
+rule bin_track:
+    input:
+        unpack(genome_of),
+        files=track_files,
+        regions="<results>/tasks/{task}/regions.tsv",
+    output:
+        shard="<results>/tasks/{task}/tracks/{track}/{shard}.h5",
+        counts="<results>/tasks/{task}/tracks/{track}/{shard}.tsv",
+    log:
+        "<logs>/tracks/{task}/{track}/{shard}.log",
+    benchmark:
+        "<benchmarks>/tracks/{task}/{track}/{shard}.tsv"
+    wildcard_constraints:
+        track="[^/]+",
+        shard="[0-9]+",
+    conda:
+        "../envs/tracks.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(120),
+    params:
+        track=lambda wildcards: as_json(with_paths(track_of(wildcards), project.path)),
+        bin=lambda wildcards: dataset_of(wildcards).bin,
+        shards=lambda wildcards: dataset_of(wildcards).shards,
+        code=code("tracks/bin_track.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/tracks/bin_track.py \
+            --name {wildcards.track:q} \
+            --track {params.track:q} \
+            --regions {input.regions:q} \
+            --genome {input.genome:q} \
+            --bin {params.bin:q} \
+            --shard {wildcards.shard:q} \
+            --shards {params.shards:q} \
+            --out {output.shard:q} \
+            --counts {output.counts:q}
+        """
+
+
+rule gather_tracks:
+    input:
+        regions="<results>/tasks/{task}/regions.tsv",
+        shards=shards_of("h5"),
+        counts=shards_of("tsv"),
+    output:
+        matrix="<results>/tasks/{task}/tracks.h5",
+        counts="<results>/tasks/{task}/tracks.counts.tsv",
+    log:
+        "<logs>/tracks/{task}/gather.log",
+    benchmark:
+        "<benchmarks>/tracks/{task}/gather.tsv"
+    conda:
+        "../envs/tracks.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=growing(10),
+    params:
+        # Pairs keep the order of the tracks; the keys of a mapping would be sorted.
+        units=lambda wildcards: as_json([[name, track.unit] for name, track in dataset_of(wildcards).tracks.items()]),
+        code=code("tracks/gather.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/tracks/gather.py \
+            --units {params.units:q} \
+            --regions {input.regions:q} \
+            --shards {input.shards:q} \
+            --counts {input.counts:q} \
+            --out {output.matrix:q} \
+            --out-counts {output.counts:q}
+        """
