@@ -8,9 +8,11 @@ from typing import Any
 
 from cisflow.datasets.account import Account
 from cisflow.datasets.hdf5 import Layout, open_hdf5
+from cisflow.datasets.peaks import open_peaks
 from cisflow.datasets.quality import write_quality
 from cisflow.datasets.store import Split, Stream, write_dataset
 from cisflow.datasets.synthetic import Planting, find_motifs, synthetic_grammar, synthetic_motifs
+from cisflow.datasets.windows import open_windows
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader, sha256, write_tsv
 from cisflow.pwm import Motif, read_jaspar
@@ -112,10 +114,24 @@ def _read(splits: Mapping[str, Stream], inputs: list[str]) -> Account:
     return account
 
 
+@contextmanager
+def _windows(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[Made]:
+    with open_windows(spec) as found:
+        yield Made(found.splits, found.targets, spec["target"], found.account, found.about, found.quality)
+
+
+@contextmanager
+def _peaks(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[Made]:
+    with open_peaks(spec, scratch) as found:
+        yield Made(found.splits, found.targets, "binary", found.account, found.about, found.quality)
+
+
 KINDS: dict[str, Callable[[dict[str, Any], list[str], Path], AbstractContextManager[Made]]] = {
     "synthetic_motifs": _synthetic_motifs,
     "synthetic_grammar": _synthetic_grammar,
     "hdf5": _hdf5,
+    "windows": _windows,
+    "peaks": _peaks,
 }
 
 

@@ -1,0 +1,283 @@
+"""Windows from BED and FASTA files: places, labels, splits, what is left out, and the account of it."""
+
+import numpy as np
+import pytest
+from tests.datasets.genomes import BY_CHROMOSOME, SIZES, SPLITS, account, made, make_genome, quality, table, write_bed
+
+from cisflow.config.windows import Windows
+from cisflow.errors import CisflowError
+from cisflow.sequence import encode, reverse_complement
+from cisflow.tracks.genome import index_genome
+
+LENGTH = 50
+
+
+@pytest.fixture
+def contigs(tmp_path):
+    return make_genome(tmp_path)
+
+
+def spec(folder, *sets, **settings):
+    base = {"kind": "windows", "genome": str(folder / "genome.fa.gz"), "length": LENGTH, "split": BY_CHROMOSOME}
+    return base | {"sets": list(sets)} | settings
+
+
+def bed(folder, rows, name="a.bed"):
+    return write_bed(folder / name, rows)
+
+
+def peaks(count=40, seed=0, contigs=("chr1", "chr2", "chr3")):
+    """Rows of a narrowPeak file, none near an end; the 7th column is a number."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for contig in contigs:
+        start = np.sort(rng.choice(np.arange(100, SIZES[contig] - 200), count, replace=False))
+        for number, (a, width) in enumerate(zip(start, rng.integers(1, 90, count), strict=True)):
+            rows.append((contig, a, a + width, f"p{number}", 0, ".", number / 8, -1, -1, rng.integers(0, width)))
+    return rows
+
+
+@pytest.mark.parametrize("centre", ["middle", "summit"])
+@pytest.mark.parametrize("length", [50, 51])
+def test_windows_are_around_the_middle_or_the_summit(tmp_path, contigs, centre, length):
+    rows = peaks()
+    found = made(tmp_path, spec(tmp_path, {"bed": bed(tmp_path, rows), "target": 1}, centre=centre, length=length))
+    for split, contig in zip(SPLITS, ("chr1", "chr2", "chr3"), strict=True):
+        wanted = {}
+        for chrom, start, end, *_, summit in rows:
+            middle = (start + end) / 2 if centre == "middle" else start + summit
+            first = int(np.floor(middle - length / 2))
+            if chrom == contig:
+                wanted[f"{chrom}:{first}-{first + length}"] = contigs[chrom][first : first + length]
+        assert found[split].id.astype(str).tolist() == list(wanted)
+        assert np.array_equal(found[split].x, [encode(text) for text in wanted.values()])
+        assert (found[split].y == 1).all()
+    moved = account(tmp_path)
+    assert sum(n for key, n in moved.items() if not key.startswith("kept")) == sum(len(s.x) for s in found.values())
+
+
+def test_labels_are_constant_or_of_a_column_and_may_be_unmeasured(tmp_path, contigs):
+    rows = [[*row[:6], ".", *row[7:]] if number % 5 == 0 else row for number, row in enumerate(peaks())]
+    sets = [{"bed": bed(tmp_path, rows), "target": [{"column": 6}, 2.5]}]
+    found = made(tmp_path, spec(tmp_path, *sets, target="real", targets=["signal", "other"]))
+    train = rows[: len(found["train"].x)]
+    assert found["train"].mask[:, 0].tolist() == [row[6] != "." for row in train]
+    assert found["train"].y[:, 0].tolist() == [0 if row[6] == "." else row[6] for row in train]
+    assert (found["train"].y[:, 1] == 2.5).all()
+    assert found["train"].mask[:, 1].all()
+
+
+def test_rows_without_any_label_are_left_out(tmp_path, contigs):
+    rows = [[*row[:6], "NA", *row[7:]] if number % 4 == 0 else row for number, row in enumerate(peaks())]
+    found = made(tmp_path, spec(tmp_path, {"bed": bed(tmp_path, rows), "target": {"column": 6}}, target="real"))
+    assert account(tmp_path)["label:not_measured"] == -30
+    assert found["train"].mask is None
+
+
+def test_ends_of_contigs(tmp_path, contigs):
+    rows = [*peaks(3), ("chr1", 0, 10), ("chr1", 6020, 6030)]
+    rows = [row[:3] for row in rows]
+    item = {"bed": bed(tmp_path, rows), "target": 1}
+    assert len(made(tmp_path, spec(tmp_path, item))["train"].x) == 3
+    assert account(tmp_path)["edges:beyond_contig"] == -2
+    found = made(tmp_path, spec(tmp_path, item, edges="pad"))["train"]
+    assert found.id[-2:].astype(str).tolist() == ["chr1:-20-30", "chr1:6000-6050"]
+    assert (found.x[-2] == 4).nonzero()[0].tolist() == list(range(20))
+    assert (found.x[-1] == 4).nonzero()[0].tolist() == list(range(30, 50))
+    assert quality(tmp_path, "all")["train", "padded_windows"] == 2
+    with pytest.raises(CisflowError, match=r"a.bed, line 10: the window chr1:-20-30 is beyond the end .*2 such"):
+        made(tmp_path, spec(tmp_path, item, edges="fail"))
+
+
+def test_unknown_bases_and_blacklists(tmp_path):
+    make_genome(tmp_path)
+    lines = (tmp_path / "genome.fa").read_text().splitlines()
+    lines[1] = lines[1][:1000] + "N" * 100 + lines[1][1100:]
+    (tmp_path / "genome.fa").write_text("\n".join(lines) + "\n")
+    index_genome(tmp_path / "genome.fa", tmp_path / "genome.fa.gz")
+    rows = [("chr1", 985, 986), ("chr1", 995, 996), ("chr1", 1050, 1051), ("chr1", 3000, 3001), ("chr1", 3100, 3101)]
+    rows += [row[:3] for row in peaks(3, contigs=("chr2", "chr3"))]
+    black = bed(tmp_path, [("chr1", 3024, 3030), ("chr1", 3060, 3075)], "black.bed")
+    item = {"bed": bed(tmp_path, rows), "target": 1}
+    found = made(tmp_path, spec(tmp_path, item, blacklist=[black], max_unknown=0.3))
+    # 960-1010 has a fifth of N, 970-1020 two fifths; 2975-3025 meets the first of the blacklist, 3075-3125 touches.
+    assert found["train"].id.astype(str).tolist() == ["chr1:960-1010", "chr1:3075-3125"]
+    moved = account(tmp_path)
+    assert (moved["unknown:too_many_n"], moved["blacklist:overlaps"]) == (-2, -1)
+
+
+def test_a_place_is_there_once(tmp_path, contigs):
+    rows = [row[:3] for row in peaks(5)]
+    one, other = bed(tmp_path, rows), bed(tmp_path, rows[:2] + rows[:1] + [("chr1", 5000, 5010)], "b.bed")
+    sets = [{"bed": one, "target": 1}, {"bed": other, "target": 1}]
+    assert len(made(tmp_path, spec(tmp_path, *sets))["train"].x) == 6
+    assert account(tmp_path)["duplicates:same"] == -3
+    sets[1]["target"] = 0
+    with pytest.raises(CisflowError, match=r"twice with unequal labels: .*a.bed, line 1, .*b.bed, line 1 \(2 such"):
+        made(tmp_path, spec(tmp_path, *sets))
+    first = made(tmp_path, spec(tmp_path, *sets, contradicting="first"))["train"]
+    assert first.y.ravel().tolist() == [1, 1, 1, 1, 1, 0]
+    assert account(tmp_path)["duplicates:contradicting"] == -3
+    none = made(tmp_path, spec(tmp_path, *sets, contradicting="drop"))["train"]
+    assert none.y.ravel().tolist() == [1, 1, 1, 0]
+    assert account(tmp_path)["duplicates:contradicting"] == -5
+
+
+def fasta(folder, records, name="a.fa"):
+    (folder / name).write_text("".join(f">{title}\n{text}\n" for title, text in records))
+    return str(folder / name)
+
+
+HEADERS = {
+    "bedtools": "{chrom}:{start}-{end}",
+    "bedtools with strand": "{chrom}:{start}-{end}(+)",
+    "bedtools with name": "peak7::{chrom}:{start}-{end}(-)",
+    "samtools": "{chrom}:{first}-{end}",
+    "UCSC": "hg38_dna range={chrom}:{first}-{end} 5'pad=0 strand=+",
+    "Bioconductor": "NM_1_up_{chrom}_{first}_f {chrom}:{first}-{end}",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_headers_of_fasta_files_tell_the_place(tmp_path, header, contigs):
+    rows = [(c, s, contigs[c][s : s + LENGTH]) for c in ("chr1", "chr2", "chr3") for s in (200, 900)]
+    titles = [header.format(chrom=c, start=s, first=s + 1, end=s + LENGTH) for c, s, _ in rows]
+    path = fasta(tmp_path, [(title, text) for title, (*_, text) in zip(titles, rows, strict=True)])
+    found = made(tmp_path, spec(tmp_path, {"fasta": path, "target": 1}, genome=None))
+    assert np.array_equal(found["valid"].x, [encode(text) for c, _, text in rows if c == "chr2"])
+    # The same places of a BED file are the same windows.
+    item = {"bed": bed(tmp_path, [(c, s, s + LENGTH) for c, s, _ in rows]), "target": 1}
+    made(tmp_path, spec(tmp_path, {"fasta": path, "target": 1}, item))
+    assert account(tmp_path)["duplicates:same"] == -6
+
+
+def test_sequences_of_unknown_place_need_another_split(tmp_path, contigs):
+    path = fasta(tmp_path, [(f"s{n}", contigs["chr1"][n : n + LENGTH]) for n in range(10)])
+    with pytest.raises(CisflowError, match="'s0' does not tell where it is"):
+        made(tmp_path, spec(tmp_path, {"fasta": path, "target": 1}, genome=None))
+    fractions = {"fractions": [0.6, 0.2, 0.2]}
+    found = made(tmp_path, spec(tmp_path, {"fasta": path, "target": 1}, genome=None, split=fractions))
+    assert [len(found[name].x) for name in SPLITS] == [6, 2, 2]
+
+
+def test_random_splits_keep_windows_that_overlap_together(tmp_path, contigs):
+    rows = [row[:3] for row in peaks(60)]
+    split = {"fractions": [0.6, 0.2, 0.2], "seed": 3}
+    found = made(tmp_path, spec(tmp_path, {"bed": bed(tmp_path, rows), "target": 1}, split=split))
+    places = {name: [place(text) for text in found[name].id.astype(str)] for name in SPLITS}
+    for a, b in (("train", "valid"), ("train", "test"), ("valid", "test")):
+        assert not any(c == d and abs(s - t) < LENGTH for c, s in places[a] for d, t in places[b])
+    assert {key: n for key, n in quality(tmp_path, "all").items() if key[1] == "overlap_train"} == {
+        ("valid", "overlap_train"): 0,
+        ("test", "overlap_train"): 0,
+    }
+
+
+def place(text):
+    chrom, _, span = text.partition(":")
+    return chrom, int(span.split("-")[0])
+
+
+def test_splits_of_sets_and_columns_and_their_overlaps(tmp_path, contigs):
+    first, second = [("chr1", 100, 101), ("chr1", 400, 401)], [("chr1", 130, 131), ("chr1", 900, 901, "x", "val")]
+    second[0] = (*second[0], "x", "testing")
+    sets = [
+        {"bed": bed(tmp_path, first), "target": 1, "split": "train"},
+        {"bed": bed(tmp_path, second, "b.bed"), "target": 0},
+    ]
+    found = made(tmp_path, spec(tmp_path, *sets, split={"column": 4}))
+    assert found["test"].id.astype(str).tolist() == ["chr1:105-155"]
+    assert found["valid"].id.astype(str).tolist() == ["chr1:875-925"]
+    assert quality(tmp_path, "all")["test", "overlap_train"] == 1
+    with pytest.raises(CisflowError, match="no window is in valid, test"):
+        made(tmp_path, spec(tmp_path, sets[0], split=None))
+
+
+def test_names_without_chr_and_contigs_of_no_split(tmp_path, contigs):
+    rows = [(row[0][3:], *row[1:3]) for row in peaks(4)] + [("4", 200, 300), ("Un", 1, 2)]
+    split = BY_CHROMOSOME | {"leave_out": ["chr4"]}
+    found = made(tmp_path, spec(tmp_path, {"bed": bed(tmp_path, rows), "target": 1}, split=split))
+    assert found["train"].id[0].startswith(b"chr1:")
+    moved = account(tmp_path)
+    assert (moved["split:left_out"], moved["contig:not_in_genome"]) == (-1, -1)
+
+
+def test_the_other_strand(tmp_path, contigs):
+    item = {"bed": bed(tmp_path, peaks(4)), "target": 1}
+    found = made(tmp_path, spec(tmp_path, item, reverse_complement=["train"]))["train"]
+    assert np.array_equal(found.x[4:], reverse_complement(found.x[:4]))
+    assert found.id[4] == found.id[0] + b"-rc"
+    assert account(tmp_path)["kept:train"] == 8
+
+
+BAD = {
+    "no summits": ([("chr1", 200, 300)], {"centre": "summit"}, "line 1: it has 3 columns, and the summit"),
+    "a summit that was not called": (
+        [("chr1", 200, 300, "p", 0, ".", 1, 1, 1, -1)],
+        {"centre": "summit"},
+        "line 1: the summit -1 is not in the interval, which has 100 bases",
+    ),
+    "a summit beyond the peak": (
+        [("chr1", 200, 300, "p", 0, ".", 1, 1, 1, 100)],
+        {"centre": "summit"},
+        "the summit 100 is not in the interval",
+    ),
+    "a label that is no number": ([("chr1", 200, 300, "yes")], {"label": 3}, "line 1: the label is 'yes' and must be"),
+    "a label of 2": ([("chr1", 200, 300, 2)], {"label": 3}, r"must be 0 or 1 \(for numbers say 'target: real'\)"),
+    "an infinite label": (
+        [("chr1", 200, 300, "inf")],
+        {"label": 3, "target": "real"},
+        "the label is 'inf' and must be a finite number",
+    ),
+    "no such column": ([("chr1", 200, 300)], {"label": 3}, "line 1: it has 3 columns, and the y0"),
+    "an interval beyond the contig": ([("chr4", 700, 778)], {}, "ends beyond the contig, which has 777 bases"),
+    "another genome": ([("scaffold_7", 1, 2)], {}, "none of its contigs"),
+    "names in two ways": ([("chr1", 1, 2), ("2", 1, 2)], {}, "named in two ways"),
+    "no row of a split": ([("chr1", 200, 300)], {}, "no row is in valid, test"),
+    "a chromosome that is not there": (
+        [("chr1", 200, 300)],
+        {"split": {"valid": ["chr2"], "test": ["chr9"]}},
+        "'split' names chr9, and there is no such chromosome",
+    ),
+    "a split that is none": (
+        [("chr1", 200, 300, "dev")],
+        {"split": {"column": 3}},
+        "the split 'dev' is not one of train, valid, test",
+    ),
+    "all of it on a blacklist": ([("chr1", 200, 300)], {"blacklist": True}, r"no window is left \(1 overlaps\)"),
+}
+
+
+@pytest.mark.parametrize(("rows", "change", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_refused(tmp_path, contigs, rows, change, message):
+    path = bed(tmp_path, rows)
+    settings = {key: value for key, value in change.items() if key != "label"}
+    settings |= {"blacklist": [path]} if settings.get("blacklist") else {}
+    target = {"column": change["label"]} if "label" in change else 1
+    with pytest.raises(CisflowError, match=message):
+        made(tmp_path, spec(tmp_path, {"bed": path, "target": target}, **settings))
+    assert not (tmp_path / "out" / "dataset.h5").exists()
+
+
+BAD_SETTINGS = {
+    "two files": ({"sets": [{"bed": "a.bed", "fasta": "a.fa", "target": 1}]}, "a set is one of bed and fasta"),
+    "a column of a FASTA file": ({"sets": [{"fasta": "a.fa", "target": {"column": 3}}]}, "has no columns"),
+    "too many labels": ({"sets": [{"bed": "a.bed", "target": [0, 1]}]}, "2 labels, and targets has 1 names"),
+    "a class 2": ({"sets": [{"bed": "a.bed", "target": 2}]}, "the label 2 is not 0 or 1"),
+    "no genome": ({"genome": None}, "genome: it is needed"),
+    "no split": ({"split": None}, "split: it is needed"),
+    "negatives of numbers": ({"target": "real", "negatives": {}}, "they need binary labels"),
+    "matched by nothing": ({"negatives": {"match": []}}, "at least one"),
+    "matched twice": ({"negatives": {"match": ["gc", "gc"]}}, "at most once"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_SETTINGS.values(), ids=BAD_SETTINGS)
+def test_bad_settings_are_refused(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        Windows(**(spec(tmp_path, {"bed": "a.bed", "target": 1}) | change))
+
+
+def test_targets_are_named(tmp_path, contigs):
+    made(tmp_path, spec(tmp_path, {"bed": bed(tmp_path, peaks(3)), "target": 1}, targets=["enhancer"]))
+    assert [row["target"] for row in table(tmp_path, "targets")] == ["enhancer"]
