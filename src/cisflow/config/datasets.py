@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from cisflow.config.splitting import Fractions
 from cisflow.config.strict import Name, Strict
+from cisflow.config.windows import Peaks, Windows
 
 Split = Literal["train", "valid", "test"]
 
@@ -112,4 +113,4 @@ class Hdf5(Strict):
         return of_each_split(self.file)
 
 
-Dataset = Annotated[SyntheticMotifs | SyntheticGrammar | Hdf5, Field(discriminator="kind")]
+Dataset = Annotated[SyntheticMotifs | SyntheticGrammar | Hdf5 | Windows | Peaks, Field(discriminator="kind")]

@@ -219,7 +219,10 @@ class Project:
         dataset = self.task(name).dataset
         spec = with_paths(dataset, self.path)
         if "endpoints" in spec:
-            spec["endpoints"] += [dataset.endpoint(self.pinned_path(row), row) for row in self.pinned(name)]
+            # Accessions that the task names itself are endpoints already, or no endpoints (a blacklist).
+            named = accessions_of(self.task(name))
+            rows = [row for row in self.pinned(name) if row["accession"] not in named]
+            spec["endpoints"] += [dataset.endpoint(self.pinned_path(row), row) for row in rows]
         return spec
 
 

@@ -1,9 +1,11 @@
 """Data sets of windows: two classes or numbers (`windows`), many labels from peaks (`peaks`), and matched negatives."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
+from cisflow.config.encode import Query
 from cisflow.config.places import Genome, Place
 from cisflow.config.splitting import Splitting
 from cisflow.config.strict import Name, Strict
@@ -177,7 +179,8 @@ class Peaks(Strict):
 
     kind: Literal["peaks"]
     genome: Genome = Field(description="Genome of the files.")
-    endpoints: list[Endpoint] = Field(min_length=1, description="Files of peaks.")
+    endpoints: list[Endpoint] = Field([], description="Files of peaks.")
+    encode: list[Query] = Field([], description="Queries for files of peaks at ENCODE (pinned); one or a list.")
     group_by: list[Literal["biosample", "biosample_type", "factor", "project"]] = Field(
         ["biosample", "factor"], min_length=1, description="Files that are alike in these make one label."
     )
@@ -197,12 +200,26 @@ class Peaks(Strict):
     negatives: Negatives | None = Field(None, description="Negatives to be added. Default: none.")
     reverse_complement: list[Split] = Field([], description="Splits to which the other strand of each row is appended.")
 
+    @field_validator("encode", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return value if isinstance(value, list) else [value]
+
     @model_validator(mode="after")
     def _known_factors(self):
+        if not self.endpoints and not self.encode:
+            raise ValueError("endpoints, encode: no file of peaks is named")
         factors = list(dict.fromkeys(endpoint.factor for endpoint in self.endpoints))
         for key, named in (("slop", self.slop), ("regions.without", self.regions.without)):
-            if wrong := [factor for factor in named if factor not in factors]:
+            # What ENCODE has is not known here.
+            if not self.encode and (wrong := [factor for factor in named if factor not in factors]):
                 raise ValueError(f"{key}: no endpoint has the factor '{wrong[0]}'; there are {', '.join(factors)}")
         if self.split.column is not None:
             raise ValueError("split: bins have no column; give chromosomes or fractions")
         return self
+
+    @staticmethod
+    def endpoint(path: str, row: Mapping[str, str]) -> dict[str, str | None]:
+        """Return a pinned file of ENCODE as an endpoint, with its path; `row` is that of its manifest."""
+        known = {key: row[key] for key in ("factor", "biosample", "biosample_type", "project")}
+        return {"file": path, "name": None} | known
