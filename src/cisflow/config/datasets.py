@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from cisflow.config.matrix import Matrix, TfRecord
 from cisflow.config.splitting import Fractions
 from cisflow.config.strict import Name, Strict
 
@@ -112,4 +113,4 @@ class Hdf5(Strict):
         return of_each_split(self.file)
 
 
-Dataset = Annotated[SyntheticMotifs | SyntheticGrammar | Hdf5, Field(discriminator="kind")]
+Dataset = Annotated[SyntheticMotifs | SyntheticGrammar | Hdf5 | Matrix | TfRecord, Field(discriminator="kind")]

@@ -6,7 +6,7 @@ it, a serialised `tf.train.Example`, and a checksum of that; the whole is compre
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -15,10 +15,13 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from cisflow.datasets.store import SPLITS, Split, Stream
 from cisflow.errors import CisflowError
 from cisflow.sequence import UNKNOWN
 
 CHUNK = 1 << 20
+# Of the longest identity of a window: record-<number>:<start>-<end>.
+ID_BYTES = 48
 # Kinds of protocol-buffer fields (protobuf.dev/programming-guides/encoding).
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
 # The lists of a `Feature`, by the number of its field.
@@ -293,3 +296,121 @@ def _bases(values: NDArray[np.uint8], length: int, shape: Shape, where: str) -> 
             f"{where}: position {wrong[0]:,} of the sequence is no base ({wrong.size:,} such positions)."
         )
     return bases
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How windows are cut from records; keys of a task's `dataset` of kind tfrecord.
+
+    Attributes
+    ----------
+    length
+        Bases of a window, a multiple of a bin.
+    take
+        'tiles': all windows of a record beside each other; 'centre': the one in its middle.
+    statistic
+        Of the bins of a window, 'mean', 'sum' or 'max': its label.
+    transform
+        'log1p' of the labels, or None.
+    columns
+        Targets that are taken, in this order; all if empty.
+    """
+
+    length: int
+    take: str = "tiles"
+    statistic: str = "mean"
+    transform: str | None = None
+    columns: tuple[int, ...] = ()
+
+    def starts(self, bins: int, bin: int) -> NDArray[np.int64]:
+        """Return the first bin of each window of a record with so many bins."""
+        width = self.length // bin
+        if self.take == "centre":
+            return np.array([(bins - width) // 2])[: bins >= width]
+        return np.arange(0, bins - width + 1, width)
+
+    def cut(self, window: Window, shape: Shape) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return the windows of a record: base indices (n, length) and labels (n, targets)."""
+        starts, width = self.starts(len(window.y), shape.bin), self.length // shape.bin
+        bases = shape.crop + starts * shape.bin
+        x = np.stack([window.x[at : at + self.length] for at in bases])
+        y = window.y[:, list(self.columns)] if self.columns else window.y
+        summary = getattr(np, self.statistic)
+        labels = np.stack([summary(y[at : at + width].astype(np.float64), axis=0) for at in starts])
+        return x, self._transformed(labels).astype(np.float32)
+
+    def _transformed(self, labels: NDArray) -> NDArray:
+        if self.transform is None:
+            return labels
+        if (labels <= -1).any():
+            raise CisflowError(f"dataset.transform: log1p of {labels.min():g} is no number.")
+        return np.log1p(labels)
+
+
+def open_tfrecords(
+    files: Sequence[str | Path], shape: Shape, tiles: Tiles, split_of: Callable[[int], NDArray[np.str_]]
+) -> tuple[dict[str, Stream], dict[str, int]]:
+    """Return the splits, whose rows are read when their blocks are asked for, and counts for the account.
+
+    Parameters
+    ----------
+    files
+        TFRecord files, in the order in which records are numbered.
+    shape
+        What their windows have in common.
+    tiles
+        How windows are cut from them.
+    split_of
+        Of the number of records, the split of each record; '' for one that is left out.
+
+    Returns
+    -------
+    tuple
+        The splits; and windows by split in `<split>`, records in `records` and `records_left_out`, and the bases that
+        are in no window in `bases`, `bases_without_window`.
+
+    Raises
+    ------
+    CisflowError
+        A file is not right, records differ in their length, or are shorter than a window.
+    """
+    lengths = [(path, len(window.y)) for path, _, window in _windows(files, shape)]
+    bins = lengths[0][1]
+    if other := [(path, size) for path, size in lengths if size != bins]:
+        raise CisflowError(f"{other[0][0]}: a record has {other[0][1]} bins, and the first of {lengths[0][0]} {bins}.")
+    each = len(tiles.starts(bins, shape.bin))
+    if not each:
+        raise CisflowError(
+            f"{files[0]}: its records have {bins * shape.bin:,} bases with labels, and dataset.length is "
+            f"{tiles.length:,}."
+        )
+    splits = split_of(len(lengths))
+    targets = len(tiles.columns) or shape.targets
+    streams = {}
+    for name in SPLITS:
+        wanted = splits == name
+        if not wanted.any():
+            raise CisflowError(f"no record is in the split '{name}' ({len(lengths)} records are there).")
+        blocks = _blocks(files, shape, tiles, wanted)
+        streams[name] = Stream(int(wanted.sum()) * each, tiles.length, targets, blocks, id_bytes=ID_BYTES)
+    counts = {"records": len(lengths), "records_left_out": int((splits == "").sum())}
+    used = counts["records"] - counts["records_left_out"]
+    counts["bases"] = used * (bins * shape.bin + 2 * shape.crop)
+    counts["bases_without_window"] = counts["bases"] - used * each * tiles.length
+    return streams, counts
+
+
+def _windows(files: Sequence[str | Path], shape: Shape) -> Iterator[tuple[str | Path, int, Window]]:
+    number = 0
+    for path in files:
+        for own, record in enumerate(read_records(path)):
+            yield path, number, window_of(record, shape, f"{path}, record {own}")
+            number += 1
+
+
+def _blocks(files: Sequence[str | Path], shape: Shape, tiles: Tiles, wanted: NDArray[np.bool_]) -> Iterator[Split]:
+    for _, number, window in _windows(files, shape):
+        if wanted[number]:
+            x, y = tiles.cut(window, shape)
+            starts = shape.crop + tiles.starts(len(window.y), shape.bin) * shape.bin
+            yield Split(x, y, np.array([f"record-{number}:{at}-{at + tiles.length}".encode() for at in starts]))
