@@ -113,7 +113,7 @@ def _hdf5(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[Ma
 @contextmanager
 def _matrix(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[Made]:
     # In the order of `Project.dataset_inputs`.
-    regions, regions_account, tracks, genome, *_ = inputs
+    genome, regions, regions_account, tracks = inputs
     account = Account(UNIT)
     read_account(regions_account, account)
     with open_signal(spec, regions, tracks, genome) as made:
@@ -124,7 +124,7 @@ def _matrix(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[
 def _tfrecord(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[Made]:
     tiles = Tiles(**{field.name: spec[field.name] for field in fields(Tiles)})
     shape = Shape(len(spec["targets"]), spec["bin"], spec["crop"])
-    splits, counts = open_tfrecords(inputs, shape, tiles, lambda count: _of_records(spec, count))
+    splits, counts = open_tfrecords(spec["files"], shape, tiles, lambda count: _of_records(spec, count))
     targets = [spec["targets"][column] for column in spec["columns"]] or spec["targets"]
     account = Account("windows")
     for unit, reason in (("records", "left_out"), ("bases", "without_window")):

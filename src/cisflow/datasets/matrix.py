@@ -72,9 +72,7 @@ def open_signal(
     table = read_tsv(regions, (*REGIONS, *INPUT))
     with read_matrix(tracks) as matrix, Genome(genome) as fasta:
         _belong_together(spec, table, matrix, regions, tracks)
-        made = Signal(
-            targets=list(spec["tracks"]), about={name: _about(track) for name, track in spec["tracks"].items()}
-        )
+        made = Signal(targets=matrix.tracks, about={name: _about(track) for name, track in spec["tracks"].items()})
         for name, rows in _rows_of_splits(table, regions).items():
             part = _Part(name, rows, table, matrix, fasta, spec, made.quality)
             made.splits[name] = part.stream()
@@ -86,7 +84,8 @@ def _belong_together(
 ) -> None:
     if not matrix.regions.equals(table.select(REGIONS)):
         raise CisflowError(f"{tracks}: it is over other regions than {regions}. Run 'gather_tracks' again.")
-    if matrix.tracks != list(spec["tracks"]):
+    # The order is the matrix's: a mapping that went through JSON has none.
+    if set(matrix.tracks) != set(spec["tracks"]):
         raise CisflowError(
             f"{tracks}: it has the tracks {', '.join(matrix.tracks)}, and the data set {', '.join(spec['tracks'])}."
         )
