@@ -6,8 +6,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from cisflow.config.project import load_project
-from cisflow.datasets.make import planted_motifs
-from cisflow.datasets.synthetic import Planting, synthetic_motifs
+from cisflow.datasets.synthetic import Planting, planted_motifs, synthetic_motifs
 from cisflow.datasets.truth import INFORMATIVE, bits
 from cisflow.errors import CisflowError
 from cisflow.evaluation.metrics import area_under_precision_recall

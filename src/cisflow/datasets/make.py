@@ -20,7 +20,7 @@ from cisflow.datasets.synthetic import Planting, find_motifs, synthetic_grammar,
 from cisflow.datasets.tfrecord import Shape, Tiles, open_tfrecords
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader, sha256, write_tsv
-from cisflow.pwm import Motif, read_jaspar
+from cisflow.pwm import read_jaspar
 from cisflow.tables import TARGETS
 
 
@@ -56,20 +56,6 @@ class Made:
 def _planting(spec: dict[str, Any]) -> Planting:
     counts = {int(number): probability for number, probability in spec["counts"].items()}
     return Planting(spec["length"], counts, spec.get("spacer", 1.0))
-
-
-def planted_motifs(spec: dict[str, Any], counts: str | Path) -> list[Motif]:
-    """Return the motifs of a synthetic data set, each once, in the order of its configuration.
-
-    Parameters
-    ----------
-    spec
-        A task's `dataset`, as the configuration has it.
-    counts
-        The file of count matrices that it is made from.
-    """
-    ids = spec["classes"].values() if "classes" in spec else [*spec["core"].values(), *spec["background"]]
-    return find_motifs(read_jaspar(counts), list(dict.fromkeys(ids)), str(counts))
 
 
 @contextmanager

@@ -6,13 +6,15 @@ gives the original's sequences bit for bit; the order of the draws is therefore 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cisflow.datasets.store import SPLITS, Split
 from cisflow.errors import CisflowError
-from cisflow.pwm import Motif
+from cisflow.pwm import Motif, read_jaspar
 
 PPM = NDArray[np.float64]
 
@@ -187,3 +189,17 @@ def find_motifs(motifs: Sequence[Motif], ids: Sequence[str], source: str) -> lis
     if missing:
         raise CisflowError(f"{source} ({len(known)} motifs) has no motif {', '.join(missing)}.")
     return [known[identifier] for identifier in ids]
+
+
+def planted_motifs(spec: dict[str, Any], counts: str | Path) -> list[Motif]:
+    """Return the motifs of a synthetic data set, each once, in the order of its configuration.
+
+    Parameters
+    ----------
+    spec
+        A task's `dataset`, as the configuration has it.
+    counts
+        The file of count matrices that it is made from.
+    """
+    ids = spec["classes"].values() if "classes" in spec else [*spec["core"].values(), *spec["background"]]
+    return find_motifs(read_jaspar(counts), list(dict.fromkeys(ids)), str(counts))

@@ -4,7 +4,7 @@ import logging
 import time
 from pathlib import Path
 
-from cisflow.datasets.make import planted_motifs
+from cisflow.datasets.synthetic import planted_motifs
 from cisflow.datasets.truth import INFORMATIVE, bits, read_truth
 from cisflow.evaluation.evaluate import read_sets
 from cisflow.io import write_tsv
