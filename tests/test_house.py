@@ -97,6 +97,7 @@ def rules(root):
 def test_each_rule_has_an_environment_with_all_that_its_script_imports(root):
     distribution = {
         "Bio": "biopython",
+        "google_crc32c": "google-crc32c",
         "sklearn": "scikit-learn",
         "yaml": "pyyaml",
         "lightning_fabric": "lightning-fabric",

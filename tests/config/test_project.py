@@ -112,7 +112,8 @@ tasks:
         "tasks0.yaml:8: tasks.mine.training.optimizer.lr: 'fast': input should be a valid number",
         "tasks0.yaml:9: tasks.mine.training.precision: 16 is not one of 32-true, bf16-mixed, auto.",
         "tasks0.yaml:11: tasks.other.dataset.kind: 'synthetic_motif' is not one of synthetic_motifs, "
-        "synthetic_grammar, hdf5, windows, peaks. Did you mean 'synthetic_motifs'?",
+        "synthetic_grammar, hdf5, ",
+        " Did you mean 'synthetic_motifs'?",
         "tasks0.yaml:10: tasks.other.model: this key is needed and is not given.",
         # A name that points to nothing is reported with the others, though its task is not valid.
         "tasks0.yaml:12: tasks.other.tomtom.database: there is no source of motifs 'jaspar2061'.",

@@ -4,6 +4,7 @@ import json
 import re
 
 from cisflow.attribution.presets import REFERENCED
+from cisflow.config.places import places_of, with_paths
 from cisflow.config.strict import did_you_mean
 from cisflow.figures.captions import CAPTIONS
 from cisflow.trials import paths_of
@@ -59,6 +60,32 @@ def dataset_inputs(wildcards):
 
 def dataset_spec(wildcards):
     return as_json(project.dataset_spec(wildcards.task))
+
+
+def signal_of(wildcards):
+    """Return the settings of a data set of signal; another kind is refused before any job."""
+    dataset = task_of(wildcards).dataset
+    if dataset.kind != "matrix":
+        raise WorkflowError(f"task '{wildcards.task}': its data set (kind {dataset.kind}) has no regions.")
+    return dataset
+
+
+def regions_spec(wildcards):
+    """Return what the regions of a data set depend on, with the paths of files."""
+    dataset = signal_of(wildcards)
+    keys = ("kind", "length", "crop", "bin", "edges")
+    regions = with_paths(dataset.regions, project.path)
+    return as_json({key: getattr(dataset, key) for key in keys} | {"regions": regions})
+
+
+def trainable(wildcards):
+    """Return the data set of a task; one whose labels no model predicts yet is refused before any job."""
+    if getattr(task_of(wildcards).dataset, "labels", None) == "bins":
+        raise WorkflowError(
+            f"task '{wildcards.task}': its data set has a label for each bin (labels: bins), and the models predict one "
+            "for the window. Say 'labels: window' to train them; the data set itself can be made as it is."
+        )
+    return f"{project.settings.results}/tasks/{wildcards.task}/dataset.h5"
 
 
 def runs_of(wildcards):

@@ -34,3 +34,38 @@ rule make_dataset:
             --out {output.dataset:q} \
             --provenance {output.provenance:q}
         """
+
+
+rule make_regions:
+    input:
+        genome=lambda wildcards: project.path(signal_of(wildcards).genome),
+        places=lambda wildcards: [project.path(place) for place in places_of(signal_of(wildcards).regions)],
+    output:
+        regions="<results>/tasks/{task}/regions.tsv",
+        accounting="<results>/tasks/{task}/regions.accounting.tsv",
+        provenance="<results>/tasks/{task}/regions.provenance.json",
+    log:
+        "<logs>/datasets/{task}.regions.log",
+    benchmark:
+        "<benchmarks>/datasets/{task}.regions.tsv"
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        dataset=regions_spec,
+        code=code("datasets/regions.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/datasets/regions.py \
+            --dataset {params.dataset:q} \
+            --genome {input.genome:q} \
+            --inputs {input:q} \
+            --out {output.regions:q} \
+            --accounting {output.accounting:q} \
+            --provenance {output.provenance:q}
+        """

@@ -3,7 +3,7 @@
 
 rule train:
     input:
-        dataset="<results>/tasks/{task}/dataset.h5",
+        dataset=trainable,
     output:
         directory("<results>/tasks/{task}/runs/{run}"),
     log:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from cisflow.config.matrix import Matrix, TfRecord
 from cisflow.config.splitting import Fractions
 from cisflow.config.strict import Name, Strict
 from cisflow.config.windows import Peaks, Windows
@@ -113,4 +114,6 @@ class Hdf5(Strict):
         return of_each_split(self.file)
 
 
-Dataset = Annotated[SyntheticMotifs | SyntheticGrammar | Hdf5 | Windows | Peaks, Field(discriminator="kind")]
+Dataset = Annotated[
+    SyntheticMotifs | SyntheticGrammar | Hdf5 | Windows | Peaks | Matrix | TfRecord, Field(discriminator="kind")
+]

@@ -200,7 +200,7 @@ class Project:
             return [self.source_file(dataset.motifs)]
         if dataset.kind == "matrix":
             # The tracks themselves are read by the rules that make the matrix.
-            return [self.path(dataset.genome), *(self.table(name, table) for table in ("regions.tsv", "tracks.h5"))]
+            return [self.path(dataset.genome), *(self.table(name, table) for table in MATRIX)]
         return list(dict.fromkeys([*map(self.path, places_of(dataset)), *map(self.pinned_path, self.pinned(name))]))
 
     def data_files(self, name: str) -> list[str]:
@@ -231,6 +231,9 @@ def _named(known: Mapping[str, Any], name: str, what: str) -> Any:
         raise CisflowError(f"there is no {what} '{name}'.{did_you_mean(name, known)}")
     return known[name]
 
+
+# What rules make for a data set of signal: regions, their account, and the tracks over them.
+MATRIX = ("regions.tsv", "regions.accounting.tsv", "tracks.h5")
 
 # Every other configuration file is laid on this one, by Snakemake and here.
 BASE = "config/config.yaml"

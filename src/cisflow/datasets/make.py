@@ -6,12 +6,19 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cisflow.datasets.account import Account
 from cisflow.datasets.hdf5 import Layout, open_hdf5
+from cisflow.datasets.matrix import open_signal
 from cisflow.datasets.peaks import open_peaks
 from cisflow.datasets.quality import write_quality
+from cisflow.datasets.regions import UNIT, read_account
+from cisflow.datasets.splits import assign
 from cisflow.datasets.store import Split, Stream, write_dataset
 from cisflow.datasets.synthetic import Planting, find_motifs, synthetic_grammar, synthetic_motifs
+from cisflow.datasets.tfrecord import Shape, Tiles, open_tfrecords
 from cisflow.datasets.windows import open_windows
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader, sha256, write_tsv
@@ -91,6 +98,46 @@ def _hdf5(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[Ma
         yield Made(splits, targets, layout.target, _read(splits, inputs))
 
 
+@contextmanager
+def _matrix(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[Made]:
+    # In the order of `Project.dataset_inputs`.
+    genome, regions, regions_account, tracks = inputs
+    account = Account(UNIT)
+    read_account(regions_account, account)
+    with open_signal(spec, regions, tracks, genome) as made:
+        yield Made(made.splits, made.targets, "real", account, made.about, made.quality)
+
+
+@contextmanager
+def _tfrecord(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[Made]:
+    tiles = Tiles(**{field.name: spec[field.name] for field in fields(Tiles)})
+    shape = Shape(len(spec["targets"]), spec["bin"], spec["crop"])
+    splits, counts = open_tfrecords(spec["files"], shape, tiles, lambda count: _of_records(spec, count))
+    targets = [spec["targets"][column] for column in spec["columns"]] or spec["targets"]
+    account = Account("windows")
+    for unit, reason in (("records", "left_out"), ("bases", "without_window")):
+        account.enter(counts[unit], unit=unit)
+        account.drop(counts[f"{unit}_{reason}"], "cut", reason, unit=unit)
+        account.keep(counts[unit] - counts[f"{unit}_{reason}"], unit=unit)
+    for name, split in splits.items():
+        split.other_strand = name in spec["reverse_complement"]
+        account.enter(split.rows, "cut", name)
+    yield Made(splits, targets, "real", account)
+
+
+def _of_records(spec: dict[str, Any], count: int) -> NDArray[np.str_]:
+    """Return the split of each of so many records."""
+    if spec["split"] is not None:
+        by_chance = {"column": None, "fractions": spec["split"], "seed": spec["seed"]}
+        return assign(by_chance, [""] * count, where="dataset.split: records")
+    found = np.full(count, "", "U5")
+    for name, numbers in spec["records"].items():
+        if max(numbers) >= count:
+            raise CisflowError(f"dataset.records.{name}: there is no record {max(numbers)}; they are 0 to {count - 1}.")
+        found[numbers] = name
+    return found
+
+
 def _read(splits: Mapping[str, Stream], inputs: list[str]) -> Account:
     account = Account("sequences")
     files = inputs * len(splits) if len(inputs) == 1 else inputs
@@ -118,6 +165,8 @@ KINDS: dict[str, Callable[[dict[str, Any], list[str], Path], AbstractContextMana
     "hdf5": _hdf5,
     "windows": _windows,
     "peaks": _peaks,
+    "matrix": _matrix,
+    "tfrecord": _tfrecord,
 }
 
 

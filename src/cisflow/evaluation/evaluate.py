@@ -37,12 +37,17 @@ def read_sets(path: str | Path, splits: Sequence[str]) -> Sets:
     Raises
     ------
     CisflowError
-        A split is missing.
+        A split is missing, or has labels for bins.
     """
     with h5_reader(path, "dataset/1") as h5:
         missing = [split for split in splits if split not in h5]
         if missing:
             raise CisflowError(f"{path}: there is no split {', '.join(missing)}; there are {', '.join(h5)}.")
+        if bins := [split for split in splits if h5[split]["y"].ndim != 2]:
+            raise CisflowError(
+                f"{path}: the split '{bins[0]}' has labels for bins, (n, bins, targets), and models predict (n, "
+                "targets). Make it with 'labels: window'."
+            )
         arrays = {split: {key: h5[split][key][:] for key in h5[split] if key != "truth"} for split in splits}
         return Sets(str(h5.attrs["kind"]), list(h5.attrs["targets"]), arrays)
 

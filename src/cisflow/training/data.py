@@ -147,7 +147,7 @@ def load(
     Raises
     ------
     CisflowError
-        A split is missing or empty, or its labels are all alike.
+        A split is missing or empty, has labels for bins, or its labels are all alike.
     """
     with h5_reader(path, "dataset/1") as h5:
         info = DataInfo(int(h5.attrs["length"]), list(h5.attrs["targets"]), str(h5.attrs["kind"]))
@@ -156,6 +156,11 @@ def load(
             if split not in h5 or not len(h5[split]["y"]):
                 raise CisflowError(f"{path}: the split '{split}' is missing or empty; training needs it.")
             group, take = h5[split], (np.asarray if resident else _memory_map)
+            if group["y"].ndim != 2:
+                raise CisflowError(
+                    f"{path}: its labels have the shape {group['y'].shape}, (n, bins, targets), and models predict "
+                    "(n, targets). Make it with 'labels: window'."
+                )
             x = group["x"]
             inputs = {"x": take(x)} if isinstance(x, h5py.Dataset) else {name: take(x[name]) for name in x}
             mask = take(group["mask"]) if "mask" in group else None
