@@ -194,7 +194,8 @@ def figure_tables(wildcards):
     """Return the tables of a figure: those it needs, and the optional ones that exist."""
     figure = project.figure(wildcards.figure)
     optional = {name: path for name, path in below_tasks(figure.optional).items() if os.path.exists(path)}
-    return below_tasks(figure.tables) | optional
+    database = {"database": project.meme_file(figure.database)} if figure.database else {}
+    return below_tasks(figure.tables) | optional | database
 
 
 def plot_tables(wildcards):
