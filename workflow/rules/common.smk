@@ -153,6 +153,12 @@ def with_references(path):
     return checked
 
 
+def records_of(wildcards):
+    """Return the sizes of contigs if a genome is made out of records with coordinates, else None."""
+    genome = project.genomes[wildcards.genome]
+    return genome.sizes if genome.records else None
+
+
 def growing(amount):
     """Return a resource that doubles with each attempt."""
     return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
