@@ -152,7 +152,7 @@ def test_the_panels_of_a_figure_keep_the_order_of_the_configuration(clone):
 def test_the_demo_leaves_out_what_needs_large_downloads(clone):
     output = succeed(clone, "--profile", "profiles/demo", "-n")
     drawn = set(re.findall(r"output: results/demo/figures/(\w+).pdf", output))
-    assert drawn == set(figures(clone)) - {"s6", "s8", "s12", "task2_performance", "task2_any_motif"}
+    assert drawn == set(figures(clone)) - {"s6", "s8", "s12", "task2_performance", "task2_any_motif", "fly_ctcf"}
     assert "deepsea" not in output
     assert "basset" not in output
 

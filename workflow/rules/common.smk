@@ -180,6 +180,12 @@ def with_references(path):
     return checked
 
 
+def records_of(wildcards):
+    """Return the sizes of contigs if a genome is made out of records with coordinates, else None."""
+    genome = project.genomes[wildcards.genome]
+    return genome.sizes if genome.records else None
+
+
 def growing(amount):
     """Return a resource that doubles with each attempt."""
     return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
@@ -221,7 +227,8 @@ def figure_tables(wildcards):
     """Return the tables of a figure: those it needs, and the optional ones that exist."""
     figure = project.figure(wildcards.figure)
     optional = {name: path for name, path in below_tasks(figure.optional).items() if os.path.exists(path)}
-    return below_tasks(figure.tables) | optional
+    database = {"database": project.meme_file(figure.database)} if figure.database else {}
+    return below_tasks(figure.tables) | optional | database
 
 
 def plot_tables(wildcards):

@@ -69,6 +69,7 @@ rule index_genome:
         mem_mb=1000,
         runtime=growing(60),
     params:
+        records=lambda wildcards: as_json(records_of(wildcards)),
         code=code("tracks/index_genome.py"),
     shell:
         r"""
@@ -76,6 +77,7 @@ rule index_genome:
 
         python workflow/scripts/tracks/index_genome.py \
             --fasta {input:q} \
+            --records {params.records:q} \
             --out {output.genome:q}
         """
 

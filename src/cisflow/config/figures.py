@@ -145,6 +145,14 @@ class Sweep(_Block):
 Block = Annotated[Comparison | Sweep, Field(discriminator="kind")]
 
 
+class KnownMotif(Strict):
+    """Performance of a model, how its filters match the known motifs of a factor, and the best filter of each trial."""
+
+    model: Architecture
+    activations: Activations
+    motifs: list[str] = Field(min_length=1, description="Ids of the factor's known motifs.")
+
+
 class Boxes(Strict):
     """Panels of values of trials, from top to bottom, with letters where there are several."""
 
@@ -194,6 +202,7 @@ KINDS: dict[str, tuple[type[Strict], tuple[str, ...] | None, tuple[str, ...]]] =
     "fig3": (Fig3, ("zbed2", "irf1"), ("locus",)),
     "gallery": (Gallery, ("gallery",), ()),
     "scan": (Scan, None, ()),
+    "known_motif": (KnownMotif, ("metrics", "matches", "tomtom", "motifs", "database"), ()),
     "references": (References, None, ()),
 }
 
@@ -207,6 +216,9 @@ class Figure(Strict):
     kind: str
     tables: dict[Name, str] = Field({}, description="Tables that are needed, by the name that the drawing uses.")
     optional: dict[Name, str] = Field({}, description="Tables whose panel joins when they exist.")
+    database: Name | None = Field(
+        None, description="Source of known motifs (config/sources.yaml) that are drawn; it is read as table 'database'."
+    )
     settings: Any
 
     def tasks(self) -> list[str]:
@@ -216,10 +228,13 @@ class Figure(Strict):
     @model_validator(mode="after")
     def _tables_that_are_read(self):
         _, needed, joining = KINDS[self.kind]
+        given = {**self.tables, **({"database": self.database} if self.database else {})}
+        if self.database and "database" not in (needed or ()):
+            raise KeyProblem(("database",), f"a figure of the kind {self.kind} has no use for it")
         if needed is not None:
-            _only(self.tables, needed, "tables")
+            _only(given, needed, "tables")
             _only(self.optional, joining, "optional")
-            if missing := [name for name in needed if name not in self.tables]:
+            if missing := [name for name in needed if name not in given]:
                 raise KeyProblem(("tables",), f"{', '.join(missing)}: needed and not given")
         elif not self.tables:
             raise KeyProblem(("tables",), "at least one is needed")

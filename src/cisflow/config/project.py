@@ -181,7 +181,10 @@ class Project:
 
     def motif_database(self, task: Task) -> str:
         """Return the MEME file of the motifs that a task's filters are compared with."""
-        name = task.tomtom.database
+        return self.meme_file(task.tomtom.database)
+
+    def meme_file(self, name: str) -> str:
+        """Return the MEME file of a source of motifs."""
         source = self.sources[name]
         file = f"{name}.meme" if source.jaspar else next(file for file in source.files if file.endswith(".meme"))
         return self.source_file(name, file)
@@ -343,6 +346,8 @@ def _dangling_names(documents: Mapping[str, Section | None], settings: Settings)
     for name, figure in entries["figures"].items():
         for key, table in _mapping(figure, "tables").items():
             point("figures", ("figures", name, "tables", key), str(table).split("/")[0], tasks, "task")
+        databases = [source for source, found in sources.items() if _has_motifs(found)]
+        point("figures", ("figures", name, "database"), _value(figure, "database"), databases, "source of motifs")
     for key in ("reproduce", "leave_out"):
         for number, task in enumerate(getattr(settings, key) or ()):
             if documents["tasks"] is not None and task not in tasks:
