@@ -223,6 +223,8 @@ def gather(
     with h5_writer(out, "tracks/1", {Path(regions).name: total}) as h5:
         for key, kind, empty in (("values", np.float32, np.nan), ("mask", bool, False)):
             layout = h5py.VirtualLayout((len(table), bins, len(names)), kind)
+            # As h5py does for every other dataset: the time of writing would make the same matrix other bytes.
+            layout.dcpl.set_obj_track_times(False)
             for part in parts:
                 source = h5py.VirtualSource(os.path.relpath(part.path, out.parent), key, (part.last - part.first, bins))
                 layout[part.first : part.last, :, names.index(part.track)] = source
