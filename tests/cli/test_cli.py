@@ -102,6 +102,10 @@ def test_explain_takes_sizes_from_files_of_each_split(tmp_path):
     assert (size.train, size.rows, size.length, size.targets) == (7, 7 + 2 * 2 + 3, 30, 2)
 
 
+def test_explain_counts_the_jobs_of_tracks():
+    assert "581: 581 others, and those of its sources" in run("explain", "cs282a_128")
+
+
 def test_explain_shows_a_sweep():
     output = run("explain", "exp_scale")
     assert re.search(r"sweep.model.first_activation_scale +0.001, 0.005, 0.01, .*, 5.0 +config/tasks.yaml:\d+", output)

@@ -33,6 +33,27 @@ def test_every_place_has_a_path(load):
     assert "encode" not in project.sources
 
 
+MODIFIED = "{modified: {bam: %s/a.bam, genome: data/mini.fa, calls: %s}}"
+
+
+def test_calls_of_modified_bases_are_files_of_a_folder_of_the_reads_and_their_genome(load):
+    files = ", ".join(MODIFIED % ("data", calls) for calls in ("modmA", "validCpG"))
+    project = load(f"genome: hg38, files: [{files}]")
+    assert [project.path(place) for place in project.task("a").dataset.files] == [
+        "resources/modified/a.mini.129-10/modmA.bw", "resources/modified/a.mini.129-10/validCpG.bw",
+    ]  # fmt: skip
+    assert list(project.modified) == ["a.mini.129-10"]
+    # What they are made from is known, too.
+    assert project.path(project.modified["a.mini.129-10"].bam) == "data/a.bam"
+    assert project.genome_source("mini") == "data/mini.fa"
+
+
+def test_two_bam_files_of_one_name_are_refused(load):
+    files = ", ".join(MODIFIED % (folder, "modmA") for folder in ("one", "two"))
+    with pytest.raises(CisflowError, match=r"the BAM files \w+/a.bam and \w+/a.bam have one name"):
+        _ = load(f"genome: hg38, files: [{files}]").modified
+
+
 @pytest.mark.parametrize(
     ("genome", "name", "fasta"),
     [

@@ -103,7 +103,7 @@ def test_unknown_bases_and_blacklists(tmp_path):
     # 960-1010 has a fifth of N, 970-1020 two fifths; 2975-3025 meets the first of the blacklist, 3075-3125 touches.
     assert found["train"].id.astype(str).tolist() == ["chr1:960-1010", "chr1:3075-3125"]
     moved = account(tmp_path)
-    assert (moved["unknown:too_many_n"], moved["blacklist:overlaps"]) == (-2, -1)
+    assert (moved["unknown:unknown_bases"], moved["blacklist:overlaps"]) == (-2, -1)
 
 
 def test_a_place_is_there_once(tmp_path, contigs):

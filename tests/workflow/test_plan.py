@@ -43,6 +43,17 @@ def test_every_target_can_be_planned(clone, results):
     assert jobs(output)["draw_figure"] == len(figures(clone))
 
 
+def test_labels_of_cs282a_are_planned_from_their_sources(clone):
+    """No network is trained on them: the report is that of a data set."""
+    output = succeed(clone, "--profile", "profiles/local", "-n", "results/tasks/cs282a_128/report.html")
+    assert jobs(output) == {
+        "fetch_source": 12 + 2 + 1 + 2 + 2, "index_genome": 2, "index_bam": 2, "modified_bases": 2, "make_regions": 1,
+        "bin_track": 18 * 32, "gather_tracks": 1, "make_dataset": 1, "draw_task": 1, "task_report": 1, "total": 606,
+    }  # fmt: skip
+    done = snakemake(clone, "--profile", "profiles/local", "-n", "results/tasks/cs282a_128/metrics.tsv")
+    assert "task 'cs282a_128' has no model (model: null): ask for its data set" in done.stdout
+
+
 def test_scores_against_a_truth_that_there_is_not_are_refused_before_any_job(clone):
     done = snakemake(clone, "--profile", "profiles/local", "-n", "results/tasks/task5/attribution/scores.tsv")
     assert done.returncode != 0

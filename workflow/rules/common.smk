@@ -89,8 +89,13 @@ def trainable(wildcards):
 
 
 def runs_of(wildcards):
-    task = task_of(wildcards)
-    return [f"{project.settings.results}/tasks/{wildcards.task}/runs/{run}" for run in task.runs()]
+    runs = task_of(wildcards).runs()
+    if not runs:
+        raise WorkflowError(
+            f"task '{wildcards.task}' has no model (model: null): ask for its data set, "
+            f"{project.settings.results}/tasks/{wildcards.task}/dataset.h5, or figures/dataset.pdf beside it."
+        )
+    return [f"{project.settings.results}/tasks/{wildcards.task}/runs/{run}" for run in runs]
 
 
 def run_of(wildcards):
@@ -238,6 +243,8 @@ def plot_tables(wildcards):
 def plots_of(name):
     """Return the standard figures of a task's report; the quality of its attributions joins when it exists."""
     task, quality = project.task(name), f"{project.settings.results}/tasks/{name}/attribution/quality.tsv"
+    if task.model is None:
+        return ["dataset"]
     there = {
         "quality": os.path.exists(quality),
         "filters": task.filters is not None,
@@ -247,8 +254,13 @@ def plots_of(name):
     return [plot for plot in PLOTS if there.get(plot, True)]
 
 
+def metric_tables(wildcards):
+    return [f"{project.settings.results}/tasks/{wildcards.task}/metrics.tsv"] if task_of(wildcards).model else []
+
+
 def motif_tables(wildcards):
-    tables = ("matches", "filters", "tomtom") if task_of(wildcards).filters else ()
+    task = task_of(wildcards)
+    tables = ("matches", "filters", "tomtom") if task.model and task.filters else ()
     return [f"{project.settings.results}/tasks/{wildcards.task}/motifs/{table}.tsv" for table in tables]
 
 

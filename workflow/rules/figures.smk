@@ -123,7 +123,7 @@ rule task_report:
             "<results>/tasks/{task}/figures/{plot}.png", task=wildcards.task, plot=plots_of(wildcards.task)
         ),
         dataset=[f"<results>/tasks/{{task}}/{table}" for table in DATASET_TABLES.values()],
-        metrics="<results>/tasks/{task}/metrics.tsv",
+        metrics=metric_tables,
         motifs=motif_tables,
     output:
         report(
@@ -154,12 +154,12 @@ rule task_report:
 
         python workflow/scripts/figures/report.py \
             --motifs {input.motifs:q} \
+            --metrics {input.metrics:q} \
             --task {wildcards.task:q} \
             --title {params.title:q} \
             --settings {params.settings:q} \
             --figures {input.figures:q} \
             --dataset {input.dataset:q} \
-            --metrics {input.metrics:q} \
             --out {output:q}
         """
 

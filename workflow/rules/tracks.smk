@@ -1,7 +1,7 @@
 # Genomes, indexed once; and the signal of tracks in the bins of regions, shard by shard, as one matrix that copies
 # nothing. The rule 'make_regions' of each kind of data set writes <results>/tasks/{task}/regions.tsv.
 
-from cisflow.config.places import places_of, with_paths
+from cisflow.config.places import located_places, places_of, with_paths
 
 
 def dataset_of(wildcards):
@@ -23,7 +23,8 @@ def track_of(wildcards):
 
 def track_files(wildcards):
     """Return the files that a track is read from; of a BAM file below `resources` the index, too, which is made."""
-    paths = [project.path(place) for place in places_of(track_of(wildcards))]
+    located = located_places(track_of(wildcards))
+    paths = [project.path(place) for keys, place in located if "modified" not in keys]
     made = [path for path in paths if path.endswith(".bam") and path.startswith(project.settings.resources)]
     return paths + [f"{path}.bai" for path in made]
 
@@ -31,6 +32,12 @@ def track_files(wildcards):
 def genome_of(wildcards):
     path = project.path(dataset_of(wildcards).genome)
     return {"genome": path, "fai": f"{path}.fai", "gzi": f"{path}.gzi"}
+
+
+def modified_files(wildcards):
+    modified = project.modified[wildcards.calls]
+    bam, genome = project.path(modified.bam), project.path(modified.genome)
+    return {"bam": bam, "bai": f"{bam}.bai", "genome": genome, "fai": f"{genome}.fai", "gzi": f"{genome}.gzi"}
 
 
 def shards_of(ending):
@@ -111,26 +118,19 @@ rule index_bam:
         """
 
 
-# A track names one of these files by its path: resources/dimelo/hek293.chm13.modmA.bw comes from
-# resources/dimelo/hek293.bam, aligned to the genome chm13.
 rule modified_bases:
     input:
-        bam="<resources>/{bam}.bam",
-        bai="<resources>/{bam}.bam.bai",
-        genome="<resources>/genomes/{genome}/{genome}.fa.gz",
-        fai="<resources>/genomes/{genome}/{genome}.fa.gz.fai",
-        gzi="<resources>/genomes/{genome}/{genome}.fa.gz.gzi",
+        unpack(modified_files),
     output:
-        mA=["<resources>/{bam}.{genome}.modmA.bw", "<resources>/{bam}.{genome}.validmA.bw"],
-        CpG=["<resources>/{bam}.{genome}.modCpG.bw", "<resources>/{bam}.{genome}.validCpG.bw"],
-        counts="<resources>/{bam}.{genome}.modified.tsv",
+        mA=["<resources>/modified/{calls}/modmA.bw", "<resources>/modified/{calls}/validmA.bw"],
+        CpG=["<resources>/modified/{calls}/modCpG.bw", "<resources>/modified/{calls}/validCpG.bw"],
+        counts="<resources>/modified/{calls}/reads.tsv",
     log:
-        "<logs>/tracks/modified/{bam}.{genome}.log",
+        "<logs>/tracks/modified/{calls}.log",
     benchmark:
-        "<benchmarks>/tracks/modified/{bam}.{genome}.tsv"
+        "<benchmarks>/tracks/modified/{calls}.tsv"
     wildcard_constraints:
-        bam=".+",
-        genome="[^/.]+",
+        calls=one_of(project.modified),
     conda:
         "../envs/tracks.yaml"
     threads: 1
@@ -138,6 +138,8 @@ rule modified_bases:
         mem_mb=growing(2000),
         runtime=growing(1440),
     params:
+        threshold=lambda wildcards: project.modified[wildcards.calls].threshold,
+        quality=lambda wildcards: project.modified[wildcards.calls].min_mapping_quality,
         code=code("tracks/modified.py"),
     shell:
         r"""
@@ -148,6 +150,8 @@ rule modified_bases:
             --genome {input.genome:q} \
             --mA {output.mA:q} \
             --CpG {output.CpG:q} \
+            --threshold {params.threshold:q} \
+            --min-mapping-quality {params.quality:q} \
             --counts {output.counts:q}
         """
 

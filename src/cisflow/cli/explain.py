@@ -27,7 +27,8 @@ def explain_task(project: Project, name: str, out: Console) -> None:
     out.print(f"[bold]{name}[/]: {task.title}")
     out.print(_settings(task, name, project.documents["tasks"]))
     size = size_of(project, name)
-    out.print(_runs(task, size))
+    if task.model:
+        out.print(_runs(task, size))
     for line in _costs(project, task, size):
         out.print(line)
     out.print(f"\n{project.settings.command} {project.settings.results}/tasks/{name}/report.html", soft_wrap=True)
@@ -87,14 +88,24 @@ def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
     filters = 3 if task.filters else 0  # filters, tomtom, matches
     gallery = 2 if task.attribution.gallery("best") else 0  # explained, drawn
     figures = 4 if task.filters else 2
-    jobs = 1 + len(runs) + 1 + filters + gallery + figures + 1
+    trained = len(runs) + 1 + filters + gallery + figures if runs else 0
+    jobs = _data_jobs(task) + trained + 2  # its own figure, the report
+    trainings = f"{len(runs)} trainings of {task.trials} trials, " if runs else ""
     others = f"{jobs - len(runs)} others, and those of its sources"
-    yield f"\n[bold]jobs[/]      {jobs}: {len(runs)} trainings of {task.trials} trials, {others}"
+    yield f"\n[bold]jobs[/]      {jobs}: {trainings}{others}"
+    if not runs:
+        return
     if size is None:
         yield "[bold]time[/]      not known before the data is here"
         return
     yield from _times(project, training_work(task, size))
     yield f"[bold]disk[/]      about {disk_of(task, size) / 1e6:,.0f} MB"
+
+
+def _data_jobs(task: Task) -> int:
+    """Return how many jobs make a task's data set of the files that it begins with, besides indices of genomes."""
+    tracks = getattr(task.dataset, "tracks", {})
+    return 1 + (2 + len(tracks) * task.dataset.shards if tracks else 0)  # regions, gathered
 
 
 def _times(project: Project, work: float) -> Iterator[str]:

@@ -16,13 +16,8 @@ LIFT = [
     {"source": "chains-chm13-ucsc", "file": "hg38.t2t-chm13-v1.0.over.chain.gz"},
     {"source": "chains-chm13", "file": "v1.0_to_v1.1_rdna_merged.chain"},
 ]
-# The rule 'modified_bases' makes BigWig files of the reads, beside them; where they are is config.yaml's `resources`.
-READS = {
-    "HEK293": "resources/dimelo-lmnb1/mod_mappings.10.sorted",
-    "GM12878": "resources/dimelo-lmnb1/mod_mappings.01.sorted",
-}
-# Named as the indexed copy of its FASTA file is.
-ASSEMBLY = "chm13.draft_v1.1"
+READS = {"HEK293": "mod_mappings.10.sorted.bam", "GM12878": "mod_mappings.01.sorted.bam"}
+ASSEMBLY = {"source": "chm13", "file": "chm13.draft_v1.1.fasta.gz"}
 SMALL, LARGE = 128, 114_688
 
 
@@ -79,8 +74,9 @@ def _valid(cell: str, bin: int, compat: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _counts(cell: str, what: str, base: str) -> dict[str, str]:
-    return {"file": f"{READS[cell]}.{ASSEMBLY}.{what}{base}.bw"}
+def _counts(cell: str, what: str, base: str) -> dict[str, Any]:
+    reads = {"source": "dimelo-lmnb1", "file": READS[cell]}
+    return {"modified": {"bam": reads, "genome": ASSEMBLY, "calls": what + base}}
 
 
 def _lifted(compat: bool) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, Field, PositiveInt, model_validator
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
 
 from cisflow.config.sources import Md5, Sha256
 from cisflow.config.strict import Name, Strict
 
+GIVEN = ("file", "url", "accession", "modified")
 # Of a file, as ENCFF001XYZ; accessions of experiments begin with ENCSR.
 ACCESSION = r"^ENCFF[0-9]{3}[A-Z]{3}$"
 
@@ -21,6 +22,7 @@ class Place(Strict):
     source: Name | None = Field(None, description="Source that has the file (config/sources.yaml).")
     url: str | None = Field(None, pattern="^https?://", description="Address that it is fetched from.")
     accession: str | None = Field(None, pattern=ACCESSION, description="File at ENCODE, once it is pinned.")
+    modified: "Modified | None" = Field(None, description="BigWig file of calls, made from a BAM file.")
     md5: Md5 | None = Field(None, description="Of the file at `url`.")
     sha256: Sha256 | None = Field(None, description="Of the file at `url`.")
 
@@ -35,10 +37,10 @@ class Place(Strict):
 
     @model_validator(mode="after")
     def _one_place(self):
-        given = [key for key in ("file", "url", "accession") if getattr(self, key) is not None]
+        given = [key for key in GIVEN if getattr(self, key) is not None]
         if len(given) != 1:
             found = f", and there are {', '.join(given)}" if given else ""
-            raise ValueError(f"a file is given by one of file, url, accession{found}")
+            raise ValueError(f"a file is given by one of {', '.join(GIVEN)}{found}")
         if self.source and not self.file:
             raise ValueError("source: the name of the file in it is needed: file")
         if (self.md5 or self.sha256) and not self.url:
@@ -78,6 +80,22 @@ class Genome(Place):
         return self
 
 
+class Modified(Strict):
+    """Calls of modified bases, base by base, of the reads of a BAM file with MM and ML tags (DiMeLo-seq)."""
+
+    bam: Place = Field(description="BAM file.")
+    genome: Genome = Field(description="Genome that its reads are aligned to.")
+    calls: Literal["modmA", "validmA", "modCpG", "validCpG"] = Field(
+        description="Reads that call an A, or a CpG, modified; or that call it at all (valid)."
+    )
+    threshold: int = Field(129, ge=1, le=255, description="Lowest probability of a modification, of 255.")
+    min_mapping_quality: NonNegativeInt = Field(10, description="Of the reads that count.")
+
+
+Place.model_rebuild()
+Genome.model_rebuild()
+
+
 def places_of(value: Any) -> Iterator[Place]:
     """Yield all places in a model, in lists and mappings too, in their order."""
     for _, found in located_places(value):
@@ -88,6 +106,8 @@ def located_places(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tup
     """Yield all places in a model with the keys that lead to each; `path` leads to the model."""
     if isinstance(value, Place):
         yield path, value
+        if value.modified:
+            yield from located_places(value.modified, (*path, "modified"))
     elif isinstance(value, BaseModel):
         for name, item in value:
             yield from located_places(item, (*path, name))

@@ -25,7 +25,7 @@ from cisflow.config.files import (
     queries_of,
     urls_source,
 )
-from cisflow.config.places import Genome, Place, places_of, with_paths
+from cisflow.config.places import Genome, Modified, Place, places_of, with_paths
 from cisflow.config.sources import Source, Sources
 from cisflow.config.strict import Name, Strict, did_you_mean, validate
 from cisflow.config.tasks import Task, Tasks
@@ -117,7 +117,26 @@ class Project:
             return self.source_file(URLS, place.url_name)
         if place.accession:
             return self.source_file(ENCODE, self._pinned_file(place.accession))
+        if place.modified:
+            return f"{self.settings.resources}/modified/{self._calls(place.modified)}/{place.modified.calls}.bw"
         return place.file
+
+    def _calls(self, modified: Modified) -> str:
+        """Return the name of the folder of all calls of a BAM file."""
+        genome = Path(self.path(modified.genome)).parent.name
+        rules = f"{modified.threshold}-{modified.min_mapping_quality}"
+        return f"{Path(self.path(modified.bam)).stem}.{genome}.{rules}"
+
+    @cached_property
+    def modified(self) -> dict[str, Modified]:
+        """The BAM files whose calls of modified bases tasks name, by the folder of the calls."""
+        found = [place.modified for task in self.tasks.values() for place in places_of(task.dataset) if place.modified]
+        named = {self._calls(modified): modified for modified in found}
+        for modified in found:
+            first, second = (self.path(one.bam) for one in (named[self._calls(modified)], modified))
+            if first != second:
+                raise CisflowError(f"the BAM files {first} and {second} have one name; give one of them another.")
+        return named
 
     def _indexed(self, genome: Genome) -> str:
         # Its name must be known before the file is pinned, and does not depend on it.
@@ -238,6 +257,8 @@ def _named(known: Mapping[str, Any], name: str, what: str) -> Any:
 # What rules make for a data set of signal: regions, their account, and the tracks over them.
 MATRIX = ("regions.tsv", "regions.accounting.tsv", "tracks.h5")
 
+# Folders of resources that no source has: what rules make of fetched files.
+MADE = ("genomes", "modified")
 # Every other configuration file is laid on this one, by Snakemake and here.
 BASE = "config/config.yaml"
 
@@ -336,10 +357,12 @@ def _dangling_names(documents: Mapping[str, Section | None], settings: Settings)
             where = f"{place(documents[document], path)}: {'.'.join(path)}"
             problems.append(f"{where}: there is no {what} '{name}'.{did_you_mean(name, known)}")
 
-    for name in (ENCODE, URLS):
+    for name in (ENCODE, URLS, *MADE):
         if name in sources:
             where = place(documents["sources"], ("sources", name))
-            problems.append(f"{where}: sources.{name}: this name is kept for files that tasks name; take another one.")
+            problems.append(
+                f"{where}: sources.{name}: this name is kept for what tasks name or rules make; take another."
+            )
     for name, task in tasks.items():
         for key, value, known, what in _pointers(task, sources):
             point("tasks", ("tasks", name, *key), value, known, what)

@@ -341,7 +341,7 @@ class Task(Strict):
 
     title: str = ""
     dataset: Dataset
-    model: Model
+    model: Model | None = Field(description="null: nothing is trained; the task is a data set.")
     sweep: Sweep = Field(
         Sweep(), description="Lists of values of keys below model or training, as training.optimizer.lr: [1e-3, 1e-4]."
     )
@@ -373,7 +373,8 @@ class Task(Strict):
     @model_validator(mode="after")
     def _layers_can_be_read(self):
         sections = {"filters": self.filters, "scan": self.scan}
-        for (key, section), name in itertools.product(sections.items(), self.model.name):
+        names = self.model.name if self.model else ()
+        for (key, section), name in itertools.product(sections.items(), names):
             layers = layers_over_bases(name)
             if section is not None and section.layer not in layers:
                 hint = did_you_mean(section.layer, layers)
@@ -466,10 +467,12 @@ class Task(Strict):
         return choose_method(self.modisco.method, self.attribution.methods, how)
 
     def _model_lists(self) -> dict[str, list[Any]]:
-        return {f"model.{key}": values for key, values in self.model}
+        return {f"model.{key}": values for key, values in self.model or ()}
 
     def _points(self) -> dict[str, dict[str, Any]]:
         """Return the points of the grid by the run's name: the values of the model's and the sweep's dotted keys."""
+        if self.model is None:
+            return {}
         grid = self._model_lists() | self.sweep.given()
         points = (dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values()))
         return {run_name(point, grid): point for point in points}

@@ -7,6 +7,8 @@ from cisflow.io import write_tsv
 from cisflow.tables import ACCOUNTING
 
 KEPT = "kept"
+# Steps that make rows out of others, or add some to them.
+MADE = ("reverse_complement", "negatives", "background")
 
 
 class Account:

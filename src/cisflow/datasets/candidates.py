@@ -71,7 +71,7 @@ def add_negatives(
     kept = len(drawn.rows)
     reasons = {
         "left_out": (split == "").sum(),
-        "too_many_n": drawn.unknown,
+        "unknown_bases": drawn.unknown,
         "not_looked_at": (split != "").sum() - drawn.looked_at,
         "no_place": drawn.looked_at - drawn.unknown - kept,
     }

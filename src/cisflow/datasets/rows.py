@@ -179,7 +179,7 @@ def known(table: pl.DataFrame, sequences: Sequences, most: float, account: Accou
         return table
     parts = (table[at : at + BLOCK] for at in range(0, len(table), BLOCK))
     share = np.concatenate([(codes(sequences.letters(part)) == UNKNOWN).mean(axis=1) for part in parts])
-    account.drop(int((share > most).sum()), "unknown", "too_many_n")
+    account.drop(int((share > most).sum()), "unknown", "unknown_bases")
     return table.filter(share <= most)
 
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from cisflow.datasets.account import KEPT
+from cisflow.datasets.account import KEPT, MADE
 from cisflow.figures.panels import in_order
 from cisflow.figures.read import dataset_tables
 from cisflow.figures.style import (
@@ -100,14 +100,13 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
 
 
 def left_out(accounting: pl.DataFrame) -> pl.DataFrame:
-    """Return what went out, largest first: unit, step, reason, rows (positive), and the fraction of what came in."""
-    of_unit = (
-        pl.col("rows")
-        .filter((pl.col("rows") > 0) & ~pl.col("step").is_in([KEPT, "reverse_complement"]))
-        .sum()
-        .over("unit")
-    )
-    went = accounting.with_columns(entered=of_unit).filter(pl.col("rows") < 0)
+    """Return what went out, largest first: unit, step, reason, rows (positive), and the fraction of what was read.
+
+    Candidates that did not become negatives are not missing from a data set.
+    """
+    read = (pl.col("rows") > 0) & ~pl.col("step").is_in([KEPT, *MADE])
+    of_unit = pl.col("rows").filter(read).sum().over("unit")
+    went = accounting.filter(pl.col("unit") != "candidates").with_columns(entered=of_unit).filter(pl.col("rows") < 0)
     went = went.group_by("unit", "step", "reason", maintain_order=True).agg(-pl.col("rows").sum(), pl.first("entered"))
     fraction = (pl.col("rows") / pl.col("entered")).alias("fraction")
     return went.select("unit", "step", "reason", "rows", fraction).sort("rows", descending=True, maintain_order=True)

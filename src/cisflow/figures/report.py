@@ -59,8 +59,8 @@ class Motifs:
 
 
 def task_report(
-    task: str, title: str, settings: Mapping[str, Any], figures: list[Path], dataset: Dataset, metrics: Path,
-    motifs: Motifs | None,
+    task: str, title: str, settings: Mapping[str, Any], figures: list[Path], dataset: Dataset,
+    metrics: Path | None, motifs: Motifs | None,
 ) -> str:  # fmt: skip
     """Return the page.
 
@@ -73,10 +73,12 @@ def task_report(
     figures
         PNG files of the standard figures, by name; the page says why one of `captions.LEFT_OUT` is not there.
     dataset, metrics, motifs
-        Tables; `motifs` is None for a task without filters.
+        Tables; `metrics` is None for a task without a model, `motifs` for one without filters.
     """
     images = {path.stem: base64.b64encode(path.read_bytes()).decode() for path in figures}
-    tables = {"dataset": list(_dataset_tables(dataset)), "performance": [_table(_metric_summary(metrics))]}
+    tables = {"dataset": list(_dataset_tables(dataset))}
+    if metrics is not None:
+        tables["performance"] = [_table(_metric_summary(metrics))]
     if motifs is not None:
         tables["matches"] = [_table(_match_summary(motifs.matches))]
         tables["filters"] = list(_filter_tables(motifs))
@@ -84,7 +86,7 @@ def task_report(
     for name, (heading, note) in CAPTIONS.items():
         if name in images or name == "dataset":
             sections.append(Section(heading, note, images.get(name, ""), tables.get(name, [])))
-        elif name in LEFT_OUT:
+        elif name in LEFT_OUT and metrics is not None:
             sections.append(Section(heading, LEFT_OUT[name]))
     environment = jinja2.Environment(loader=jinja2.PackageLoader("cisflow.figures"), autoescape=True)
     return environment.get_template("task.html.j2").render(

@@ -13,12 +13,13 @@ def main() -> None:
     flags.add_argument("--settings", required=True, type=json_value, help="the task's configuration, as JSON")
     flags.add_argument("--figures", required=True, nargs="+", type=Path, help="PNG files of the standard figures")
     flags.add_argument("--dataset", required=True, nargs=3, type=Path, help="tables quality, distributions, accounting")
-    flags.add_argument("--metrics", required=True, type=Path)
+    flags.add_argument("--metrics", nargs="*", type=Path, help="table; none without a model")
     flags.add_argument("--motifs", nargs="*", type=Path, help="tables matches, filters, tomtom; none without filters")
     flags.add_argument("--out", required=True, type=Path)
     args = flags.parse_args()
     motifs = Motifs(*args.motifs) if args.motifs else None
-    page = task_report(args.task, args.title, args.settings, args.figures, Dataset(*args.dataset), args.metrics, motifs)
+    metrics = args.metrics[0] if args.metrics else None
+    page = task_report(args.task, args.title, args.settings, args.figures, Dataset(*args.dataset), metrics, motifs)
     write_report(args.out, page)
 
 
