@@ -117,8 +117,10 @@ def h5_writer(path: str | Path, schema: str, inputs: Mapping[str, str] | None = 
 
 
 @contextmanager
-def h5_reader(path: str | Path, schema: str | None = None) -> Iterator[h5py.File]:
+def h5_reader(path: str | Path, schema: str | None = None, cache: int | None = None) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading, and check that it is whole and of the given schema.
+
+    `cache` is the size of the cache of each of its arrays, in bytes; None for HDF5's own (8 MB since version 2).
 
     Raises
     ------
@@ -126,7 +128,7 @@ def h5_reader(path: str | Path, schema: str | None = None) -> Iterator[h5py.File
         The file is missing, is not HDF5, is truncated, or has another schema.
     """
     try:
-        h5 = h5py.File(path, "r")
+        h5 = h5py.File(path, "r", rdcc_nbytes=cache)
     except FileNotFoundError:
         raise CisflowError(f"{path}: there is no such file.{_made_by(schema)}") from None
     except OSError as error:

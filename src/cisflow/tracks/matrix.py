@@ -314,7 +314,8 @@ def read_matrix(path: str | Path) -> Iterator[Matrix]:
     """
     if os.environ.get(PREFIX):
         raise CisflowError(f"{PREFIX} is set, so that HDF5 would look for shards elsewhere; unset it.")
-    with h5_reader(path, "tracks/1") as h5:
+    # Each array of each shard would keep a cache of its own, which together are the whole matrix.
+    with h5_reader(path, "tracks/1", cache=0) as h5:
         _check_shards(Path(path), h5["shards"])
         texts = {key: [text.decode() for text in h5[f"tracks/{key}"]] for key in ("name", "unit", "transform")}
         columns = {key: h5[f"regions/{key}"][:] for key in REGIONS}
