@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from benchmarks.binning import MEASURE, SIZE, write_bigwig
+from binning import MEASURE, SIZE, write_bigwig
 
 from cisflow.sequence import decode
 
