@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from binning import MEASURE, SIZE, write_bigwig
 
+from binning import MEASURE, SIZE, write_bigwig
 from cisflow.sequence import decode
 
 LENGTH, CROP, WIDTH = 131_072, 8192, 128
