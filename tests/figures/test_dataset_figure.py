@@ -74,18 +74,24 @@ def test_reasons_stand_largest_first_with_their_part_of_what_came_in(drawn):
         (-200, "filter", "blacklisted"),
         (-20, "windows", "off_the_contig"), (50, "read", "", "peaks"), (-5, "peaks", "", "peaks"), (820, "kept", ""),
         (45, "kept", "", "peaks"),
+        (3, "read", "", "contigs"), (9, "break", "broken", "contigs"), (-8, "join", "joined", "contigs"),
+        (4, "kept", "", "contigs"),
     ]  # fmt: skip
     figure, numbers, _ = drawn(None, account=account)
     words = texts(figure)
     assert words.index("blacklisted: 200 windows (20.0%)") < words.index("off the contig: 50 windows (5.0%)")
     assert "peaks: 5 peaks (10.0%)" in words, "a step without a reason is named itself"
-    assert numbers.filter(pl.col("panel") == "c")["rows"].to_list() == [200, 50, 5]
+    assert numbers.filter(pl.col("panel") == "c")["rows"].to_list() == [200, 5, 50], "joined contigs are there still"
+    bars = [bar.get_width() for bar in figure.axes[2].patches]
+    assert bars == pytest.approx([0.2, 0.1, 0.05]), "units are not comparable, but their parts are"
 
 
 def test_more_reasons_than_there_is_room_for_are_summed(drawn):
     account = [(1000, "read", ""), *((-n, "filter", f"reason_{n}") for n in range(1, 11)), (945, "kept", "")]
     words = texts(drawn(None, account=account)[0])
     assert "3 other reasons: 6" in words
+    account += [(1000, "read", "", "peaks"), (-2, "filter", "short", "peaks"), (998, "kept", "", "peaks")]
+    assert "4 other reasons, at most 0.3% each" in texts(drawn(None, account=account)[0])
     assert "reason 4: 4 windows" in words
     assert "reason 3:" not in words
 

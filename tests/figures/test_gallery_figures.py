@@ -101,6 +101,15 @@ def test_the_letters_are_around_what_stands_out_and_cut_it_nowhere(table):
     plt.close("all")
 
 
+@pytest.mark.parametrize(("length", "every"), [(300, 100), (1300, 500), (3000, 500), (130_000, 50_000)])
+def test_the_places_along_a_profile_can_be_read(length, every):
+    figure, axes = plt.subplots()
+    scores = {"position": np.arange(length), "score": np.ones(length), "letters": np.arange(length) < 100}
+    gallery.profile(axes, pl.DataFrame(scores).with_columns(activation=pl.lit("relu")))
+    assert axes.get_xticks().tolist() == list(range(0, length, every))
+    plt.close(figure)
+
+
 def test_a_gallery_that_fits_is_all_letters(table):
     figure, numbers = gallery.draw({"gallery": table(rows(2, 80))}, SETTINGS)
     assert numbers["letters"].all()

@@ -41,6 +41,8 @@ PLACES = {"wspace": 0.42, "width_ratios": (1, 1, 1.1)}
 SPLIT_PLACES = {"train": -0.24, "valid": 0.0, "test": 0.24}
 # An axis is logarithmic where its highest value is this many times its lowest.
 WIDE = 20
+# Steps that cut a unit into more, or join it to fewer: nothing is left out.
+RESHAPED = ("break", "join")
 # Bins that have a width; others are of one value, as of zero.
 _BIN = pl.col("end") > pl.col("start")
 
@@ -100,16 +102,16 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
 
 
 def left_out(accounting: pl.DataFrame) -> pl.DataFrame:
-    """Return what went out, largest first: unit, step, reason, rows (positive), and the fraction of what was read.
+    """Return what went out: unit, step, reason, rows (positive), and the fraction of what came in, largest first.
 
     Candidates that did not become negatives are not missing from a data set.
     """
-    read = (pl.col("rows") > 0) & ~pl.col("step").is_in([KEPT, *MADE])
-    of_unit = pl.col("rows").filter(read).sum().over("unit")
-    went = accounting.filter(pl.col("unit") != "candidates").with_columns(entered=of_unit).filter(pl.col("rows") < 0)
+    moved = accounting.filter((pl.col("unit") != "candidates") & ~pl.col("step").is_in([KEPT, *MADE, *RESHAPED]))
+    of_unit = pl.col("rows").filter(pl.col("rows") > 0).sum().over("unit")
+    went = moved.with_columns(entered=of_unit).filter(pl.col("rows") < 0)
     went = went.group_by("unit", "step", "reason", maintain_order=True).agg(-pl.col("rows").sum(), pl.first("entered"))
-    fraction = (pl.col("rows") / pl.col("entered")).alias("fraction")
-    return went.select("unit", "step", "reason", "rows", fraction).sort("rows", descending=True, maintain_order=True)
+    went = went.with_columns(fraction=pl.col("rows") / pl.col("entered")).drop("entered")
+    return went.sort("fraction", descending=True, maintain_order=True)
 
 
 def _numbers(shown: Mapping[str, Sequence[pl.DataFrame]]) -> pl.DataFrame:
@@ -170,27 +172,34 @@ def _split_lines(there: pl.Series) -> list[Line2D]:
 
 
 def _reasons(axes: Axes, dropped: pl.DataFrame, accounting: pl.DataFrame) -> None:
-    """Draw a bar for each reason, with its number and words above it."""
+    """Draw a bar for each reason, as a part of what came in of its unit, with its number and words above it."""
     if dropped.is_empty():
         kept = accounting.filter(pl.col("step") == KEPT).group_by("unit", maintain_order=True).agg(pl.col("rows").sum())
         missing(axes, "Nothing was left out:\n" + ",\n".join(f"{rows:,} {unit}" for unit, rows in kept.rows()) + ".")
         return
     bars = [
-        (_short(f"{(reason or step).replace('_', ' ')}: {rows:,} {unit}{_percent(fraction)}", REASON_LETTERS), rows)
+        (_short(f"{(reason or step).replace('_', ' ')}: {rows:,} {unit}{_percent(fraction)}", REASON_LETTERS), fraction)
         for unit, step, reason, rows, fraction in dropped.head(REASONS).iter_rows()
     ]
     if len(dropped) > REASONS:
-        others = dropped[REASONS:]
-        bars.append((f"{len(others)} other reasons: {others['rows'].sum():,}", others["rows"].sum()))
+        bars.append(_others(dropped[REASONS:]))
     places = np.arange(len(bars))
-    axes.barh(places + 0.22, [rows for _, rows in bars], 0.34, color=GREY)
+    axes.barh(places + 0.22, [part for _, part in bars], 0.34, color=GREY)
     for place, (words, _) in zip(places, bars, strict=True):
         axes.annotate(words, (0, place), (2, 0), ("axes fraction", "data"), "offset points", fontsize=6, va="bottom")
     axes.set_ylim(max(len(bars), 4) - 0.4, -0.6)
     axes.set_yticks([])
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.set_xlabel("left out")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(percent)
+    axes.set_xlabel("left out, of what came in")
+
+
+def _others(dropped: pl.DataFrame) -> tuple[str, float]:
+    """Return the words and the bar of the reasons that have none of their own; units are not added to each other."""
+    words = f"{len(dropped)} other reasons"
+    if dropped["unit"].n_unique() > 1:
+        return f"{words}, at most {dropped['fraction'].max():.1%} each", 0.0
+    return f"{words}: {dropped['rows'].sum():,}", dropped["fraction"].sum()
 
 
 def _percent(fraction: float | None) -> str:
@@ -319,7 +328,8 @@ def _histogram(axes: Axes, table: pl.DataFrame | None) -> list[pl.DataFrame]:
     if table["start"].min() >= 0:
         axes.set_xscale("log" if edges[-1] > WIDE * edges[0] else "linear")
         _not_shown(axes, parts)
-    axes.set_ylim(0, 1.15 * fractions.max())
+    # Room for the names, which stand below each other.
+    axes.set_ylim(0, (1.1 + 0.06 * (len(parts) if few else 1)) * fractions.max())
     axes.yaxis.set_major_formatter(percent)
     axes.set(xlabel="label (train)", ylabel="labels of a target")
     if len(parts) > 1:

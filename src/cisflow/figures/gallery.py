@@ -1,6 +1,7 @@
 """Galleries: what several runs read in chosen sequences, as logos one above the other."""
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def _sequence(figure: Figure, top: float, row: float, table: pl.DataFrame, names
             axes.set_title(heading(table, names), loc="left", pad=2)
         if not whole:
             axes = figure.add_subplot(strip(figure, place, row * FILLED, TWO_COLUMNS - RIGHT - PROFILE, RIGHT))
-            profile(axes, table.filter(own), 100 if last else 0)
+            profile(axes, table.filter(own), ticks=last)
 
 
 def letters(axes: Axes, table: pl.DataFrame, ticks: int = 10) -> None:
@@ -176,7 +177,7 @@ def name(axes: Axes, text: str, activation: str) -> None:
     )  # fmt: skip
 
 
-def profile(axes: Axes, table: pl.DataFrame, ticks: int = 100) -> None:
+def profile(axes: Axes, table: pl.DataFrame, ticks: bool = True) -> None:
     """Draw the scores of one run in one sequence as lines, those that are letters elsewhere on grey."""
     shown, first, last = (
         table.filter(pl.col("letters"))["position"],
@@ -191,7 +192,12 @@ def profile(axes: Axes, table: pl.DataFrame, ticks: int = 100) -> None:
     axes.set(xlim=(first - 0.5, last - 0.5), yticks=[])
     for side in axes.spines.values():
         side.set_visible(False)
-    _ticks(axes, first, last, ticks)
+    _ticks(axes, first, last, _step(last - first) if ticks else 0)
+
+
+def _step(length: int) -> int:
+    """Return the distance of ticks along a profile, in bases: 100, 200, 500, 1000, ..., at most six of them."""
+    return next(step for power in count(2) for step in (10**power, 2 * 10**power, 5 * 10**power) if length <= 6 * step)
 
 
 def _ticks(axes: Axes, first: int, last: int, every: int) -> None:

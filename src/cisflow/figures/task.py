@@ -8,6 +8,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from cisflow.figures import gallery
 from cisflow.figures.panels import by_activation, in_order, logo_grid, null_marks
@@ -118,6 +119,7 @@ def training(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
             own = table.filter(pl.col("panel") == panel)
             for axes, column in zip(row, columns, strict=True):
                 _lines(axes, own, column)
+                axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
                 axes.set(xlabel="epoch", ylabel=column.replace("_", " "))
             row[0].set_title(panel, loc="left", fontweight="bold")
             row[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.2)
@@ -130,7 +132,10 @@ def _lines(axes: Axes, table: pl.DataFrame, column: str) -> None:
         own = table.filter(pl.col("activation") == activation)
         for number, part in enumerate(own.partition_by("run", "trial", maintain_order=True)):
             name = label(activation) if number == 0 else None
-            axes.plot(part["epoch"], part[column], color=colour(activation), alpha=0.7, linewidth=0.8, label=name)
+            # A single epoch is no line.
+            mark = {"marker": "o", "markersize": 2.5} if len(part) == 1 else {}
+            shown = {"color": colour(activation), "alpha": 0.7, "linewidth": 0.8} | mark
+            axes.plot(part["epoch"], part[column], label=name, **shown)
 
 
 def filters(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
