@@ -1,10 +1,13 @@
 """Draw a figure: run the notebook, which reads tables and saves a PDF, a PNG and the plotted numbers."""
 
 import logging
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import papermill
+from traitlets.config import Config
 
 from cisflow.errors import CisflowError
 from cisflow.provenance import record
@@ -23,7 +26,7 @@ def main() -> None:
     args = flags.parse_args()
     parameters = {"kind": args.kind, "tables": args.tables, "settings": args.settings, "output": str(args.out)}
     try:
-        papermill.execute_notebook(args.notebook, args.executed, parameters, kernel_name="python3", progress_bar=False)
+        execute(args.notebook, args.executed, parameters)
     except papermill.PapermillExecutionError as error:
         if error.ename == "CisflowError":
             raise CisflowError(error.evalue) from error
@@ -34,6 +37,19 @@ def main() -> None:
     settings = {"notebook": args.notebook, "kind": args.kind, "tables": args.tables, "settings": args.settings}
     record(args.out.with_suffix(".json"), files, settings, started)
     logging.info("%s is drawn", args.out)
+
+
+def execute(notebook: str, executed: str, parameters: dict[str, Any]) -> None:
+    """Run the notebook, talking to its kernel through files of its own.
+
+    Kernels that start together may choose the same TCP ports, and then one of them never answers. The folder is not
+    that of TMPDIR: names of sockets have 107 characters at most.
+    """
+    with tempfile.TemporaryDirectory(prefix="cisflow-", dir="/tmp") as folder:
+        config = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
+        papermill.execute_notebook(
+            notebook, executed, parameters, kernel_name="python3", progress_bar=False, config=config
+        )
 
 
 run(main)
