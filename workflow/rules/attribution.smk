@@ -248,7 +248,7 @@ rule explain_gallery:
         "<benchmarks>/attribution/{task}.gallery-{gallery}.tsv"
     conda:
         "../envs/attribution.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),

@@ -16,7 +16,7 @@ rule evaluate:
         "<benchmarks>/evaluation/{task}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(120),

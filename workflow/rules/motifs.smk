@@ -15,7 +15,7 @@ rule filters:
         "<benchmarks>/motifs/{task}/filters.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(120),
@@ -129,7 +129,7 @@ rule activations:
         "<benchmarks>/motifs/{task}/activations/{run}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(30),
@@ -294,7 +294,7 @@ rule scan_run:
         run="[^/]+_[^/]+",
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),

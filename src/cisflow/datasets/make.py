@@ -24,6 +24,7 @@ from cisflow.errors import CisflowError
 from cisflow.io import h5_reader, sha256, write_tsv
 from cisflow.pwm import read_jaspar
 from cisflow.tables import TARGETS
+from cisflow.tracks.matrix import content_hash
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Made:
         What is known of a target, by its name: keys of `tables.TARGETS`.
     quality
         Further rows of the table of quality.
+    digests
+        SHA-256 of what is in an input, by its path, where its bytes depend on how the work was divided.
     """
 
     splits: Mapping[str, Split | Stream]
@@ -53,6 +56,7 @@ class Made:
     account: Account
     about: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     quality: list[dict[str, str | float]] = field(default_factory=list)
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 def _planting(spec: dict[str, Any]) -> Planting:
@@ -105,7 +109,8 @@ def _matrix(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[
     account = Account(UNIT)
     read_account(regions_account, account)
     with open_signal(spec, regions, tracks, genome) as made:
-        yield Made(made.splits, made.targets, "real", account, made.about, made.quality)
+        digests = {tracks: content_hash(tracks)}
+        yield Made(made.splits, made.targets, "real", account, made.about, made.quality, digests)
 
 
 @contextmanager
@@ -198,7 +203,8 @@ def make_dataset(spec: dict[str, Any], inputs: list[str], out: str | Path) -> di
         The input is not as the configuration says.
     """
     with KINDS[spec["kind"]](spec, inputs, Path(out).parent) as made:
-        write_dataset(out, made.splits, made.targets, made.kind, {Path(file).name: sha256(file) for file in inputs})
+        digests = {Path(file).name: made.digests.get(file) or sha256(file) for file in inputs}
+        write_dataset(out, made.splits, made.targets, made.kind, digests)
     with h5_reader(out, "dataset/1") as h5:
         rows = {split: len(h5[split]["x"]) for split in made.splits}
     for name, split in made.splits.items():

@@ -335,6 +335,27 @@ def _check_shards(path: Path, shards: h5py.Group) -> None:
                 raise CisflowError(f"{shard}: it has changed since {path} was made over it. Run 'gather_tracks' again.")
 
 
+def content_hash(path: str | Path) -> str:
+    """Return a SHA-256 of what a track matrix shows: the same, however many shards it has and wherever they are.
+
+    Raises
+    ------
+    CisflowError
+        As `read_matrix`.
+    """
+    with read_matrix(path) as matrix:
+        about = [matrix.tracks, matrix.units, matrix.transforms, matrix.width, matrix.regions.rows()]
+        found = hashlib.sha256(json.dumps(about).encode())
+        regions, bins, tracks = matrix.values.shape
+        step = max(BLOCK // bins, 1)
+        # One track after another, as the shards are.
+        for track in range(tracks):
+            for at in range(0, regions, step):
+                for array in (matrix.values, matrix.mask):
+                    found.update(np.ascontiguousarray(array[at : at + step, :, track]))
+    return found.hexdigest()
+
+
 def gather_counts(paths: Sequence[str | Path], out: str | Path) -> None:
     """Write the tables of counts of shards as one."""
     write_table(out, pl.concat([read_tsv(path, TRACK_COUNTS) for path in paths]))
