@@ -1,4 +1,4 @@
-"""A task on a genome and its signal goes from files to a trained model and a drawn figure; nothing is lost on the way."""
+"""A task on a genome and its signal goes from files to a trained model and a drawn figure; nothing is lost."""
 
 import re
 import shutil

@@ -1,55 +1,6 @@
 # Genomes, indexed once; and the signal of tracks in the bins of regions, shard by shard, as one matrix that copies
 # nothing. The rule 'make_regions' of each kind of data set writes <results>/tasks/{task}/regions.tsv.
 
-from cisflow.config.places import located_places, places_of, with_paths
-
-
-def dataset_of(wildcards):
-    """Return the settings of a task's data set; one without tracks is refused before any job."""
-    dataset = task_of(wildcards).dataset
-    if not getattr(dataset, "tracks", None):
-        raise WorkflowError(f"task '{wildcards.task}': its data set (kind {dataset.kind}) has no tracks.")
-    return dataset
-
-
-def track_of(wildcards):
-    tracks = dataset_of(wildcards).tracks
-    if wildcards.track not in tracks:
-        raise WorkflowError(
-            f"task '{wildcards.task}' has no track '{wildcards.track}'.{did_you_mean(wildcards.track, tracks)}"
-        )
-    return tracks[wildcards.track]
-
-
-def track_files(wildcards):
-    """Return the files that a track is read from; of a BAM file below `resources` the index, too, which is made."""
-    located = located_places(track_of(wildcards))
-    paths = [project.path(place) for keys, place in located if "modified" not in keys]
-    made = [path for path in paths if path.endswith(".bam") and path.startswith(project.settings.resources)]
-    return paths + [f"{path}.bai" for path in made]
-
-
-def genome_of(wildcards):
-    path = project.path(dataset_of(wildcards).genome)
-    return {"genome": path, "fai": f"{path}.fai", "gzi": f"{path}.gzi"}
-
-
-def modified_files(wildcards):
-    modified = project.modified[wildcards.calls]
-    bam, genome = project.path(modified.bam), project.path(modified.genome)
-    return {"bam": bam, "bai": f"{bam}.bai", "genome": genome, "fai": f"{genome}.fai", "gzi": f"{genome}.gzi"}
-
-
-def shards_of(ending):
-    """Return an input function: the files of all shards, track by track."""
-
-    def paths(wildcards):
-        dataset = dataset_of(wildcards)
-        folder = f"{project.settings.results}/tasks/{wildcards.task}/tracks"
-        return [f"{folder}/{track}/{shard}.{ending}" for track in dataset.tracks for shard in range(dataset.shards)]
-
-    return paths
-
 
 # An index that a source declares is fetched.
 ruleorder: fetch_source > index_bam
