@@ -4,7 +4,7 @@ import json
 import re
 
 from cisflow.attribution.presets import REFERENCED
-from cisflow.config.places import located_places, with_paths
+from cisflow.config.places import located_places, places_of, with_paths
 from cisflow.config.strict import did_you_mean
 from cisflow.figures.captions import CAPTIONS
 from cisflow.trials import paths_of
