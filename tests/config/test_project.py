@@ -229,7 +229,9 @@ def test_a_key_given_twice_is_an_error(root, tmp_path):
     ],
 )
 def test_files_that_are_no_configuration(root, tmp_path, text, message):
-    assert message in problems(root, tmp_path, text)
+    found = problems(root, tmp_path, text)
+    assert message in found
+    assert "there is no task" not in found, "names that point to what cannot be read would hide the reason"
 
 
 def test_missing_files_are_all_named(root):

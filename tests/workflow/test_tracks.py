@@ -250,8 +250,8 @@ def test_kernels_of_figures_use_no_ports(made):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("no_data: zero", "", "no_data: this key is needed; it is one of zero"),
-        ("data/cage3.bw", "data/cage4.bw", r"data/cage4\.bw"),
+        ("no_data: zero, ", "", "no_data: this key is needed; it is one of zero"),
+        ("data/cage3.bw", "data/cage4.bw", r"data/cage4\.bw: there is no such file; the data set is of another one"),
         ("data/made.fa", "mm99", "there is no source 'mm99'"),
         ("bin: 32", "bin: 33", "do not divide the target window, length 384 less twice the crop 64, which is 256"),
         ("statistic: sum,", "statistics: sum,", "did you mean 'statistic'"),
@@ -266,7 +266,7 @@ def test_mistakes_are_said_before_the_first_job(made, old, new, message):
         done = snakemake(made, *LOCAL, "-n", *wanted("made"))
     finally:
         tasks.write_text(before)
-    assert done.returncode != 0
+    assert done.returncode != 0, done.stdout
     assert re.search(message, done.stdout, re.IGNORECASE), done.stdout
     assert "Traceback" not in done.stdout
 
@@ -291,7 +291,9 @@ def test_the_account_of_real_files(real):
     regions = check_account(task)
     check_counts(task, shards=3)
     genome = real / "resources/genomes/mini/mini.fa.gz"
-    assert check_labels(task, data, regions, genome, 512, 128, ("chrB", 60_000, 61_000)) == 0, "8 of 16 bins at most"
+    assert check_labels(task, data, regions, genome, 512, 128, ("chrB", 60_000, 61_000)) > 0, (
+        "9 of the 16 bins of a window"
+    )
 
 
 @pytest.mark.real_data

@@ -1,11 +1,13 @@
 """Checks of the files that a configuration names, before the first job."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 
 from cisflow.config.datasets import Hdf5
+from cisflow.config.places import places_of
 from cisflow.config.project import Project
 from cisflow.config.tasks import Task
 from cisflow.datasets.mat5 import is_mat5
@@ -19,8 +21,9 @@ from cisflow.sources.jaspar import release_motifs
 def check_files(project: Project) -> None:
     """Check that users' own data files have the arrays, and motif databases the motifs, that their tasks name.
 
-    A data file that is not there is left to Snakemake, which reports it if a target needs it; a database that has to
-    be fetched first is checked by the job that reads it.
+    A data file that is not there is left to Snakemake, which reports it if a target needs it, unless the task has
+    results of another file, which Snakemake would go on with; a database that has to be fetched first is checked by
+    the job that reads it.
 
     Raises
     ------
@@ -28,7 +31,7 @@ def check_files(project: Project) -> None:
         All problems of all tasks, a line each.
     """
     problems = [f"tasks.{name}.dataset: {problem}" for name, task in project.tasks.items() for problem in _of(task)]
-    problems += _missing_motifs(project)
+    problems += _replaced_files(project) + _missing_motifs(project)
     if problems:
         raise CisflowError("files that the configuration names have problems:\n" + "\n".join(problems))
 
@@ -38,6 +41,24 @@ def _of(task: Task) -> list[str]:
     if dataset.kind != "hdf5" or dataset.source is not None:
         return []
     return [problem for file in dataset.files() if Path(file).exists() for problem in _problems(file, dataset)]
+
+
+def _replaced_files(project: Project) -> list[str]:
+    """Return a problem for each file that is not there, in place of one that a finished data set was made from."""
+    problems = []
+    for name, task in project.tasks.items():
+        made = project.root / project.table(name, "dataset.provenance.json")
+        known = made.read_text() if made.exists() else None
+        for file in _own_files(task) if known else ():
+            if not (project.root / file).exists() and json.dumps(file) not in known:
+                problems.append(f"tasks.{name}.dataset: {file}: there is no such file; the data set is of another one.")
+    return problems
+
+
+def _own_files(task: Task) -> list[str]:
+    """Return the users' own files that a data set is made from."""
+    own = [place.file for place in places_of(task.dataset) if place.file and not place.source]
+    return own + (task.dataset.files() if task.dataset.kind == "hdf5" and not task.dataset.source else [])
 
 
 def _problems(file: str, dataset: Hdf5) -> list[str]:

@@ -348,6 +348,9 @@ def _dangling_names(documents: Mapping[str, Section | None], settings: Settings)
 
     It reads the documents as they stand, so that these problems are reported together with those of the models.
     """
+    if documents["tasks"] is None or documents["sources"] is None:
+        # Every name would point to nothing, and hide why the file cannot be read.
+        return []
     entries = {name: _mapping(document, name) for name, document in documents.items()}
     sources, tasks = entries["sources"], entries["tasks"]
     problems = []
