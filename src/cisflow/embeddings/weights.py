@@ -160,7 +160,7 @@ def _refuse_code(path: Path, layers: list[Mapping[str, Any]]) -> None:
 
 
 def _gelu_of(layers: list[Mapping[str, Any]]) -> str | None:
-    """Return the GELU that the description of a model tells: a layer of its own in 2020, a function of TensorFlow now."""
+    """Return the GELU that a model's description tells: a layer of its own in 2020, a function of TensorFlow now."""
     for layer in layers:
         if layer["class_name"] == "GELU":
             return "quick"

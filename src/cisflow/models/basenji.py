@@ -1,7 +1,7 @@
 """Basenji2: its trunk and head as one module, built from the settings file that is published beside its weights.
 
-Architecture: Kelley (2020), Cross-species regulatory sequence activity prediction, PLoS Comput Biol 16(7): e1008050; the
-code of that time is in github.com/calico/basenji, manuscripts/cross2020.
+Architecture: Kelley (2020), Cross-species regulatory sequence activity prediction, PLoS Comput Biol 16(7): e1008050;
+the code of that time is in github.com/calico/basenji, manuscripts/cross2020.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -45,7 +45,7 @@ GELUS: dict[str, Callable[[], nn.Module]] = {
 
 
 class ConvBlock(nn.Module):
-    """GELU, convolution without bias, batch normalisation, dropout, maximum pooling; each axis of length kept or pooled."""
+    """GELU, convolution without bias, batch normalisation, dropout, maximum pooling; the length is kept or pooled."""
 
     def __init__(
         self, channels_in: int, channels_out: int, gelu: str, kernel: int = 1, dilation: int = 1, dropout: float = 0.0,
