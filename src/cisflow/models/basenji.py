@@ -14,6 +14,9 @@ from torch import Tensor, nn
 # Settings of the published models, human and mouse; `units` of the head are read from the weights.
 CROSS2020: dict[str, Any] = {
     "seq_length": 131072,
+    "target_length": 1024,
+    "activation": "gelu",
+    "norm_type": "batch",
     "trunk": [
         {"name": "conv_block", "filters": 288, "kernel_size": 15, "pool_size": 2},
         {
@@ -91,6 +94,14 @@ class Crop(nn.Module):
         return x[..., self.size : x.shape[-1] - self.size]
 
 
+# What settings files may say of a model, and of its blocks; some of it matters to training alone.
+MODEL_KEYS = {
+    "seq_length", "seq_depth", "target_length", "activation", "norm_type", "batch_norm", "bn_momentum", "verbose",
+    "augment_rc", "augment_shift", "trunk",
+}  # fmt: skip
+CONV_KEYS = {"name", "filters", "kernel_size", "pool_size", "dilation_rate", "dropout"}
+
+
 def _conv_block(spec: Mapping[str, Any], channels: int, gelu: str) -> Iterator[nn.Module]:
     yield ConvBlock(
         channels, spec["filters"], gelu, spec.get("kernel_size", 1), spec.get("dilation_rate", 1),
@@ -119,12 +130,38 @@ def _cropping(spec: Mapping[str, Any], channels: int, gelu: str) -> Iterator[nn.
     yield Crop(spec["cropping"])
 
 
-BLOCKS: dict[str, Callable[[Mapping[str, Any], int, str], Iterator[nn.Module]]] = {
-    "conv_block": _conv_block,
-    "conv_tower": _conv_tower,
-    "dilated_residual": _dilated_residual,
-    "Cropping1D": _cropping,
-}
+# Of each block: what makes its modules, the keys that it must have, and those that it may have.
+BLOCKS: dict[str, tuple[Callable[[Mapping[str, Any], int, str], Iterator[nn.Module]], set[str], set[str]]] = {
+    "conv_block": (_conv_block, {"filters"}, CONV_KEYS),
+    "conv_tower": (_conv_tower, {"filters_init", "repeat"}, CONV_KEYS - {"filters"} | {"filters_mult"}),
+    "dilated_residual": (
+        _dilated_residual, {"filters", "repeat"}, {"name", "kernel_size", "rate_mult", "dropout", "round"},
+    ),
+    "Cropping1D": (_cropping, {"cropping"}, {"name"}),
+}  # fmt: skip
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    """Refuse settings that this module would not do as they say."""
+    if missing := [key for key in ("seq_length", "trunk") if key not in settings]:
+        raise ValueError(f"the model's settings lack '{missing[0]}'")
+    if unknown := [key for key in settings if key not in MODEL_KEYS and not key.startswith("head")]:
+        raise ValueError(f"the model's settings have '{unknown[0]}', which Basenji2 has not")
+    # `batch_norm: true` is the older spelling of `norm_type: batch`.
+    for key, wanted in (("activation", "gelu"), ("norm_type", "batch"), ("batch_norm", True)):
+        if (found := settings.get(key, wanted)) != wanted:
+            raise ValueError(f"the model's '{key}' is {found!r}, and Basenji2's is {wanted!r}")
+    for number, spec in enumerate(settings["trunk"]):
+        what = f"block {number} of the trunk"
+        if spec.get("name") not in BLOCKS:
+            raise ValueError(f"{what} is '{spec.get('name')}', and none of {', '.join(BLOCKS)}")
+        _, needed, allowed = BLOCKS[spec["name"]]
+        if missing := sorted(needed - set(spec)):
+            raise ValueError(f"{what} ({spec['name']}) lacks '{missing[0]}'")
+        if unknown := sorted(set(spec) - needed - allowed):
+            raise ValueError(f"{what} ({spec['name']}) has '{unknown[0]}', which Basenji2 has not")
+        if spec.get("kernel_size", 1) % 2 == 0:
+            raise ValueError(f"{what} ({spec['name']}) has a kernel of even width {spec['kernel_size']}")
 
 
 def _channels_out(module: nn.Module, channels: int) -> int:
@@ -139,31 +176,37 @@ class Basenji(nn.Module):
     settings
         The part `model` of a settings file: `seq_length` and the blocks of `trunk`.
     targets
-        Number of tracks.
+        Number of tracks; None for a trunk alone, which gives embeddings and no tracks.
     gelu
         A key of `GELUS`.
 
     Raises
     ------
     ValueError
-        A block of the trunk is none of `BLOCKS`.
+        The settings are not those of such a model: another block, key, activation, normalisation or length.
     """
 
-    def __init__(self, settings: Mapping[str, Any] = CROSS2020, targets: int = 5313, gelu: str = "quick"):
+    def __init__(self, settings: Mapping[str, Any] = CROSS2020, targets: int | None = 5313, gelu: str = "quick"):
         super().__init__()
+        _check(settings)
+        if gelu not in GELUS:
+            raise ValueError(f"'{gelu}' is none of {', '.join(GELUS)}")
         blocks: list[nn.Module] = []
         channels = BASES
         for spec in settings["trunk"]:
-            if spec["name"] not in BLOCKS:
-                raise ValueError(f"the block '{spec['name']}' is none of {', '.join(BLOCKS)}")
-            for module in BLOCKS[spec["name"]](spec, channels, gelu):
+            make, _, _ = BLOCKS[spec["name"]]
+            for module in make(spec, channels, gelu):
                 blocks.append(module)
                 channels = _channels_out(module, channels)
         self.trunk = nn.Sequential(*blocks, GELUS[gelu]())
-        self.head = nn.Linear(channels, targets)
+        self.head = None if targets is None else nn.Linear(channels, targets)
         self.positive = nn.Softplus()
         self.length, self.channels, self.gelu = int(settings["seq_length"]), channels, gelu
         self.bin, self.crop = self._geometry()
+        if self.length % self.bin or self.bins < 1:
+            raise ValueError(f"{self.length} bases are no whole bins of {self.bin} that are left after cropping")
+        if settings.get("target_length", self.length // self.bin) * self.bin != self.length:
+            raise ValueError(f"{self.length} bases in bins of {self.bin} are not {settings['target_length']} bins")
 
     def _geometry(self) -> tuple[int, int]:
         """Return bases of a bin, and bases that are cropped at each end."""
@@ -185,7 +228,15 @@ class Basenji(nn.Module):
         return self.trunk(x).transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the tracks (batch, bins, targets) of one-hot sequences (batch, 4, length)."""
+        """Return the tracks (batch, bins, targets) of one-hot sequences (batch, 4, length).
+
+        Raises
+        ------
+        ValueError
+            The model is a trunk alone.
+        """
+        if self.head is None:
+            raise ValueError("the model is a trunk alone: it gives embeddings and no tracks")
         return self.positive(self.head(self.embed(x)))
 
     def convolutions(self) -> Iterator[ConvBlock]:
