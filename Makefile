@@ -11,7 +11,9 @@ TORCH := torch==2.13.0
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 SCALE := --configfile config/two-core/config.yaml --
 
-.PHONY: help environment demo figures-demo test lint format reproduction benchmark-keras clean
+TENSORFLOW := .venv-tensorflow
+
+.PHONY: help environment demo figures-demo test lint format reproduction benchmark-keras verify-basenji2 clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,7 +24,9 @@ help:
 	@echo "make lint          linters and formatters, without changing anything"
 	@echo "make format        format Python and Snakemake files"
 	@echo "make reproduction  train what two cores can at paper settings (hours) and renew docs/reproduction.md"
-	@echo "make benchmark-keras  an environment with TensorFlow, for benchmarks/training.py"
+	@echo "make benchmark-keras  an environment with TensorFlow, for the benchmarks against it"
+	@echo "make verify-basenji2  the same, and Basenji2 held against TensorFlow's: small models, or your"
+	@echo "                      WEIGHTS=model.h5 FASTA=genome.fa REGIONS=windows.bed [PARAMS=params.json] [COUNT=2]"
 	@echo "make clean         remove the environment; results stay"
 
 environment: $(VENV)/ready
@@ -68,11 +72,32 @@ reproduction: environment
 	$(RUN) snakemake --profile profiles/local $(SCALE) results/two-core/reproduction.md
 	cp results/two-core/reproduction.md docs/reproduction.md
 
-# The peer of benchmarks/training.py, in an environment of its own.
-benchmark-keras:
-	$(PYTHON) -m venv .venv-tensorflow
-	.venv-tensorflow/bin/python -m pip install --quiet tensorflow-cpu==2.21.0 h5py==3.14.0
-	.venv-tensorflow/bin/python -m pip install --quiet --no-deps tf-keras==2.21.0
+# The peer of benchmarks/training.py, benchmarks/embedding.py and verify-basenji2, in an environment of its own.
+benchmark-keras: $(TENSORFLOW)/ready
+
+$(TENSORFLOW)/ready: workflow/envs/basenji2-tensorflow.lock
+	@echo "installing TensorFlow in $(TENSORFLOW) (some 1.5 GB)"
+	@$(PYTHON) -m venv $(TENSORFLOW)
+	@$(TENSORFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+COUNT ?= 2
+PARITY := results/verify-basenji2
+VERIFY := workflow/scripts/embeddings/verify
+
+verify-basenji2: environment $(TENSORFLOW)/ready
+ifdef WEIGHTS
+	$(RUN) python $(VERIFY)_windows.py --fasta "$(FASTA)" --regions "$(REGIONS)" $(if $(PARAMS),--params "$(PARAMS)") \
+	  --count $(COUNT) --out $(PARITY)/windows.h5
+	PYTHONPATH=src $(TENSORFLOW)/bin/python $(VERIFY)_tensorflow.py --weights "$(WEIGHTS)" --windows $(PARITY)/windows.h5 \
+	  --out $(PARITY)/tensorflow.h5
+	$(RUN) python $(VERIFY).py --weights "$(WEIGHTS)" $(if $(PARAMS),--params "$(PARAMS)") --windows $(PARITY)/windows.h5 \
+	  --reference $(PARITY)/tensorflow.h5 --out $(PARITY)/parity.tsv
+	@cat $(PARITY)/parity.tsv
+else
+	$(RUN) CISFLOW_TENSORFLOW_PYTHON=$(TENSORFLOW)/bin/python python -m pytest tests/embeddings/test_parity.py \
+	  --verbose --log-cli-level=INFO
+endif
 
 clean:
 	rm -rf $(VENV)

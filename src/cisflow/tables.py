@@ -50,6 +50,9 @@ MODISCO_BASES = ("pattern", "position", "kept", "base", "contribution", "probabi
 GALLERY = (*ABOUT, "target", "output", "method", "example", "sequence", "label", "prediction", "position", "base",
     "score")  # fmt: skip
 
+# Where our Basenji2 differs most from TensorFlow's, in each window; `spread` is the standard deviation of its values.
+PARITY = ("window", "values", "difference", "bin", "channel", "ours", "tensorflow", "spread")
+
 # The account of a data set: signed counts, which add up to the rows of the step 'kept'.
 ACCOUNTING = ("unit", "input", "step", "reason", "rows")
 # What is known of the columns of a data set's labels; a kind of data set fills what it has.
