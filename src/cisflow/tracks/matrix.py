@@ -8,7 +8,6 @@ transform), and `shards`: the files that it needs, with what they were when it w
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,12 +23,12 @@ from cisflow.errors import CisflowError
 from cisflow.io import h5_reader, h5_writer, sha256, write_tsv
 from cisflow.tables import REGIONS, TRACK_COUNTS, read_tsv, write_table
 from cisflow.tracks.binning import Source
+from cisflow.tracks.shards import Piece, check_shards, put_shards, put_virtual, rows_of
 
 # Bins that are made together, and bins of a compressed chunk.
 BLOCK, CHUNK = 1 << 18, 1 << 16
 # Keys of a track's settings that say where its files are, not how values are made.
 FILES = ("file", "numerator", "denominator", "lift", "unit", "description")
-PREFIX = "HDF5_VDS_PREFIX"
 
 
 @dataclass(frozen=True)
@@ -86,21 +85,6 @@ def read_regions(path: str | Path, sizes: Mapping[str, int], width: int) -> Regi
         )
     contig = table["chrom"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
     return Regions(table, contig, int(lengths[0]))
-
-
-def rows_of(shard: int, shards: int, regions: int) -> tuple[int, int]:
-    """Return first and last (exclusive) region of a shard; shards differ by a region at most.
-
-    Raises
-    ------
-    CisflowError
-        There is no such shard, or there are fewer regions than shards.
-    """
-    if not 0 <= shard < shards <= regions:
-        raise CisflowError(
-            f"shard {shard} of {shards}: it is from 0, and {regions} regions make as many shards at most."
-        )
-    return regions * shard // shards, regions * (shard + 1) // shards
 
 
 def bin_track(
@@ -222,13 +206,11 @@ def gather(
     bins, names = parts[0].bins, list(shards)
     with h5_writer(out, "tracks/1", {Path(regions).name: total}) as h5:
         for key, kind, empty in (("values", np.float32, np.nan), ("mask", bool, False)):
-            layout = h5py.VirtualLayout((len(table), bins, len(names)), kind)
-            # As h5py does for every other dataset: the time of writing would make the same matrix other bytes.
-            layout.dcpl.set_obj_track_times(False)
-            for part in parts:
-                source = h5py.VirtualSource(os.path.relpath(part.path, out.parent), key, (part.last - part.first, bins))
-                layout[part.first : part.last, :, names.index(part.track)] = source
-            h5.create_virtual_dataset(key, layout, fillvalue=empty)
+            pieces = [
+                Piece(np.s_[part.first : part.last, :, names.index(part.track)], part.path, key, part.shape)
+                for part in parts
+            ]
+            put_virtual(h5, key, (len(table), bins, len(names)), kind, pieces, out.parent, empty)
         for key in REGIONS:
             column = table[key].to_numpy()
             h5[f"regions/{key}"] = column if column.dtype.kind == "i" else np.char.encode(column.astype(str))
@@ -237,9 +219,7 @@ def gather(
         for key, texts in zip(("name", "unit", "transform"), columns, strict=True):
             h5[f"tracks/{key}"] = np.array([text.encode() for text in texts])
         h5.attrs["width"] = parts[0].width
-        h5["shards/file"] = np.array([os.path.relpath(part.path, out.parent).encode() for part in parts])
-        h5["shards/content"] = np.array([part.content.encode() for part in parts])
-        h5["shards/bytes"] = np.array([part.path.stat().st_size for part in parts])
+        put_shards(h5, [part.path for part in parts], [part.content for part in parts], out.parent)
 
 
 @dataclass(frozen=True)
@@ -252,6 +232,10 @@ class _Part:
     width: int
     transform: str
     content: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.last - self.first, self.bins
 
 
 def _part(name: str, path: str | Path, regions: str) -> _Part:
@@ -312,27 +296,13 @@ def read_matrix(path: str | Path) -> Iterator[Matrix]:
     CisflowError
         The matrix or a shard is missing or is not right; HDF5 itself would show a missing shard as empty values.
     """
-    if os.environ.get(PREFIX):
-        raise CisflowError(f"{PREFIX} is set, so that HDF5 would look for shards elsewhere; unset it.")
     # Each array of each shard would keep a cache of its own, which together are the whole matrix.
     with h5_reader(path, "tracks/1", cache=0) as h5:
-        _check_shards(Path(path), h5["shards"])
+        check_shards(Path(path), h5["shards"], "track/1", ("bin_track", "gather_tracks"))
         texts = {key: [text.decode() for text in h5[f"tracks/{key}"]] for key in ("name", "unit", "transform")}
         columns = {key: h5[f"regions/{key}"][:] for key in REGIONS}
         regions = pl.DataFrame({k: v if v.dtype.kind == "i" else np.char.decode(v) for k, v in columns.items()})
         yield Matrix(h5["values"], h5["mask"], regions, *texts.values(), int(h5.attrs["width"]))
-
-
-def _check_shards(path: Path, shards: h5py.Group) -> None:
-    for name, content, size in zip(*(shards[key][:] for key in ("file", "content", "bytes")), strict=True):
-        shard = path.parent / name.decode()
-        if not shard.is_file():
-            raise CisflowError(
-                f"{shard}: there is no such file, and {path} needs it. Move them together, or run 'bin_track' again."
-            )
-        with h5_reader(shard, "track/1") as h5:
-            if shard.stat().st_size != size or h5.attrs.get("content") != content.decode():
-                raise CisflowError(f"{shard}: it has changed since {path} was made over it. Run 'gather_tracks' again.")
 
 
 def content_hash(path: str | Path) -> str:
