@@ -67,7 +67,7 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 
 
-for stage in ("sources", "tracks", "datasets", "training", "evaluation", "motifs", "attribution", "figures", "claims"):
+for stage in "sources tracks datasets embeddings training evaluation motifs attribution figures claims".split():
 
     include: f"workflow/rules/{stage}.smk"
 

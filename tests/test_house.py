@@ -18,6 +18,7 @@ STAGES = (
     "tracks",
     "datasets",
     "models",
+    "embeddings",
     "training",
     "evaluation",
     "motifs",
@@ -178,7 +179,16 @@ def test_the_package_knows_nothing_of_snakemake(root):
         assert not {name for name in names | modules if name and name.split(".")[0] == "snakemake"}, path
 
 
-ALLOWED_ON_A_GPU_NODE = {"torch", "lightning_fabric", "torchmetrics", "numpy", "h5py", "safetensors", "wandb"}
+ALLOWED_ON_A_GPU_NODE = {
+    "torch",
+    "lightning_fabric",
+    "torchmetrics",
+    "numpy",
+    "h5py",
+    "hdf5plugin",
+    "safetensors",
+    "wandb",
+}
 
 
 def test_models_and_training_need_little(root):

@@ -23,6 +23,7 @@ SCHEMAS = {
     "attributions/1": "attribute",
     "track/1": "bin_track",
     "tracks/1": "gather_tracks",
+    "embeddings/1": "gather_embeddings",
 }
 
 

@@ -56,30 +56,167 @@ def _options(
 app.add_typer(encode_app, name="encode")
 
 
+BASENJI2 = "Basenji2"
+Weights = Annotated[
+    Path, typer.Option(help="Weights of Basenji2: Keras' HDF5 file (.h5), or a PyTorch state (.pth).", metavar="FILE")
+]
+Params = Annotated[
+    Path | None,
+    typer.Option(help="Settings file (JSON) of a model of other widths.", metavar="FILE", rich_help_panel=BASENJI2),
+]
+Gelu = Annotated[
+    Literal["auto", "quick", "tanh", "erf"],
+    typer.Option(help="GELU of the model; auto: what the file of weights says.", rich_help_panel=BASENJI2),
+]
+Precision = Annotated[
+    Literal["32-true", "bf16-mixed", "bf16-true"],
+    typer.Option(help="Of the computation.", rich_help_panel=BASENJI2),
+]
+Batch = Annotated[int, typer.Option(min=1, help="Windows computed together.", rich_help_panel=BASENJI2)]
+Exact = Annotated[
+    bool,
+    typer.Option(
+        "--exact",
+        help="Refuse regions of another length than the model's; else the window is laid around their middle, which is "
+        "counted.",
+        rich_help_panel=BASENJI2,
+    ),
+]
+Edges = Annotated[
+    Literal["pad", "fail"],
+    typer.Option(help="Windows beyond a contig: filled with N and counted, or refused.", rich_help_panel=BASENJI2),
+]
+Device = Annotated[Literal["gpu", "cpu", "any"], typer.Option(help="Where to compute.")]
+
+
 @app.command()
 def predict(
-    checkpoints: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Checkpoint folders, as results/tasks/task1/runs/cnn-2_relu/trial-0.", metavar="CHECKPOINT..."
-        ),
+    fasta: Annotated[
+        Path, typer.Option(help="Sequences, all of the length that the model takes; of Basenji2, the genome.")
     ],
-    fasta: Annotated[Path, typer.Option(help="Sequences, all of the length that the model takes; plain or gzipped.")],
-    output: Annotated[Path, typer.Option("--out", help="Table to write: .tsv, or .parquet.")],
-    weights: Annotated[
-        Literal["best", "last"] | None, typer.Option(help="Weights of which epoch. [default: those the task uses]")
+    output: Annotated[Path, typer.Option("--out", help="Table to write: .tsv or .parquet; of Basenji2, an HDF5 file.")],
+    checkpoints: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Checkpoint folders, as results/tasks/task1/runs/cnn-2_relu/trial-0.", metavar="[CHECKPOINT...]"
+        ),
     ] = None,
-    device: Annotated[Literal["gpu", "cpu", "any"], typer.Option(help="Where to compute.")] = "any",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Of checkpoints: best or last, the weights of which epoch. Default: those the task uses. Without "
+            "checkpoints: file of weights of Basenji2.",
+            metavar="best|last|FILE",
+        ),
+    ] = None,
+    device: Device = "any",
+    regions: Annotated[
+        Path | None, typer.Option(help="BED file of windows.", metavar="FILE", rich_help_panel=BASENJI2)
+    ] = None,
+    params: Params = None,
+    gelu: Gelu = "auto",
+    targets: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of the model's tracks, as targets_human.txt.", metavar="FILE", rich_help_panel=BASENJI2
+        ),
+    ] = None,
+    tracks: Annotated[
+        str | None,
+        typer.Option(
+            help="Tracks to predict: numbers, ranges or identifiers, as 0,4-7,CNhs10608. Default: all.",
+            rich_help_panel=BASENJI2,
+        ),
+    ] = None,
+    rc: Annotated[
+        bool, typer.Option("--rc", help="Average with the reverse complement.", rich_help_panel=BASENJI2)
+    ] = False,
+    shifts: Annotated[
+        str, typer.Option(help="Average over sequences moved by so many bases, as 1,0,-1.", rich_help_panel=BASENJI2)
+    ] = "0",
+    dtype: Annotated[
+        Literal["float16", "float32"], typer.Option(help="Numbers that are stored.", rich_help_panel=BASENJI2)
+    ] = "float32",
+    bigwig: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a BigWig file a track, too; windows that overlap without their crop are refused.",
+            metavar="FOLDER",
+            rich_help_panel=BASENJI2,
+        ),
+    ] = None,
+    precision: Precision = "32-true",
+    batch: Batch = 4,
+    exact: Exact = False,
+    edges: Edges = "pad",
 ) -> None:
-    """Predict sequences with trained models.
+    """Predict sequences with trained models, or the tracks of windows with Basenji2.
 
-    The table has a row for each checkpoint and sequence, and a column for each target: probabilities for binary labels.
+    With checkpoints, the table has a row for each checkpoint and sequence, and a column for each target: probabilities
+    for binary labels. Without, --weights and --regions are those of Basenji2, and the file has an array (regions, bins,
+    tracks).
     """
-    from cisflow.cli.predict import predict_fasta
+    if checkpoints:
+        from cisflow.cli.predict import predict_fasta
 
-    count, unknown = predict_fasta(checkpoints, fasta, output, weights, device)
-    note = f" ({unknown:,} unknown bases were given as no base at all)" if unknown else ""
-    out.print(f"{output}: {count:,} sequences, {len(checkpoints)} models{note}")
+        if weights not in (None, "best", "last"):
+            raise CisflowError(f"--weights {weights}: of checkpoints, say best or last.")
+        given = {"--regions": regions, "--params": params, "--targets": targets, "--tracks": tracks, "--bigwig": bigwig}
+        if wrong := [flag for flag, value in given.items() if value is not None]:
+            raise CisflowError(f"{', '.join(wrong)}: these belong to Basenji2, and checkpoints are given.")
+        count, unknown = predict_fasta(checkpoints, fasta, output, weights, device)
+        note = f" ({unknown:,} unknown bases were given as no base at all)" if unknown else ""
+        out.print(f"{output}: {count:,} sequences, {len(checkpoints)} models{note}")
+        return
+    if weights is None or regions is None:
+        raise CisflowError("give checkpoint folders; or, for Basenji2, its weights and windows: --weights, --regions.")
+    from cisflow.cli.embed import Input, parse_shifts, predict_file
+    from cisflow.embeddings.embed import How
+    from cisflow.embeddings.predict import Ensemble
+
+    notes = predict_file(
+        Input(Path(weights), params, gelu, fasta, regions, exact, edges), How(precision, batch, device),
+        Ensemble(rc, parse_shifts(shifts)), output, targets, tracks, dtype, bigwig, out,
+    )  # fmt: skip
+    for note in notes:
+        out.print(note, markup=False, soft_wrap=True)
+
+
+@app.command()
+def embed(
+    weights: Weights,
+    fasta: Annotated[Path, typer.Option(help="Genome, plain or gzipped; indexed, if there is an index beside it.")],
+    regions: Annotated[Path, typer.Option(help="BED file of windows.", metavar="FILE")],
+    output: Annotated[Path, typer.Option("--out", help="HDF5 file to write.")],
+    params: Params = None,
+    gelu: Gelu = "auto",
+    keep: Annotated[
+        str, typer.Option(help="Bins to store: all, their mean or max, or numbers of bins, as 447,448.")
+    ] = "all",
+    dtype: Annotated[Literal["float16", "bfloat16"], typer.Option(help="Numbers that are stored.")] = "float16",
+    compression: Annotated[
+        Literal["none", "bitshuffle"], typer.Option(help="Of the file; to read it takes hdf5plugin.")
+    ] = "none",
+    shards: Annotated[
+        int, typer.Option(min=1, help="Files to share the windows out to; a run that is begun again goes on with them.")
+    ] = 1,
+    device: Device = "any",
+    precision: Precision = "32-true",
+    batch: Batch = 4,
+    exact: Exact = False,
+    edges: Edges = "pad",
+) -> None:
+    """Embed windows with a pretrained Basenji2.
+
+    The file has an array (regions, bins, channels), the regions, and checksums of what it was made from.
+    """
+    from cisflow.cli.embed import Input, embed_file, parse_keep
+    from cisflow.embeddings.embed import How, Kept
+
+    given = Input(weights, params, gelu, fasta, regions, exact, edges)
+    kept = Kept(parse_keep(keep), dtype, compression)
+    for note in embed_file(given, kept, How(precision, batch, device), output, shards, out):
+        out.print(note, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from cisflow.config.embeddings import Embeddings
 from cisflow.config.matrix import Matrix, TfRecord
 from cisflow.config.splitting import Fractions
 from cisflow.config.strict import Name, Strict
@@ -115,5 +116,6 @@ class Hdf5(Strict):
 
 
 Dataset = Annotated[
-    SyntheticMotifs | SyntheticGrammar | Hdf5 | Windows | Peaks | Matrix | TfRecord, Field(discriminator="kind")
+    SyntheticMotifs | SyntheticGrammar | Hdf5 | Windows | Peaks | Matrix | TfRecord | Embeddings,
+    Field(discriminator="kind"),
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 
 from cisflow.config.datasets import Hdf5
+from cisflow.config.embeddings import geometry_of, misfits
 from cisflow.config.places import places_of
 from cisflow.config.project import Project
 from cisflow.config.tasks import Task
@@ -21,6 +22,8 @@ from cisflow.sources.jaspar import release_motifs
 def check_files(project: Project) -> None:
     """Check that users' own data files have the arrays, and motif databases the motifs, that their tasks name.
 
+    Models that embed windows must take windows of their length.
+
     A data file that is not there is left to Snakemake, which reports it if a target needs it, unless the task has
     results of another file, which Snakemake would go on with; a database that has to be fetched first is checked by
     the job that reads it.
@@ -31,7 +34,7 @@ def check_files(project: Project) -> None:
         All problems of all tasks, a line each.
     """
     problems = [f"tasks.{name}.dataset: {problem}" for name, task in project.tasks.items() for problem in _of(task)]
-    problems += _replaced_files(project) + _missing_motifs(project)
+    problems += [*_replaced_files(project), *_missing_motifs(project), *_misfits(project)]
     if problems:
         raise CisflowError("files that the configuration names have problems:\n" + "\n".join(problems))
 
@@ -109,3 +112,21 @@ def _motif_ids(project: Project, name: str) -> set[str] | None:
         return {motif.id for motif in release_motifs(**source.jaspar.model_dump())}
     paths = [project.root / project.source_file(name, file) for file in source.files if file.endswith(".meme")]
     return {motif.id for path in paths for motif in read_meme(path)} if all(map(Path.exists, paths)) else None
+
+
+def _misfits(project: Project) -> Iterator[str]:
+    """Yield a problem for each model whose windows are not those of the labels, as far as its settings are there."""
+    for name, task in project.tasks.items():
+        if task.dataset.kind != "embeddings" or task.dataset.trunk.params is None:
+            continue
+        path = project.root / project.path(task.dataset.trunk.params)
+        if not path.exists():
+            continue
+        try:
+            geometry = geometry_of(json.loads(path.read_text()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            yield f"tasks.{name}.dataset.trunk.params: {path} is no settings file of Basenji2 ({error})."
+            continue
+        labels = {key: project.task(other) for key, other in task.dataset.tasks().items()}
+        for key, text in misfits(task.dataset, labels, geometry):
+            yield f"tasks.{name}.dataset.{key}: {text}."

@@ -1,5 +1,7 @@
 """The whole configuration, loaded and checked together: one call for the Snakefile, the command line and the tests."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +12,7 @@ from pydantic import Field
 
 from cisflow.config.claims import Claim, Claims
 from cisflow.config.datasets import of_each_split
+from cisflow.config.embeddings import HOW, SAME, Embeddings, problems_of_labels
 from cisflow.config.figures import Figure, Figures
 from cisflow.config.files import (
     ENCODE,
@@ -220,6 +223,10 @@ class Project:
             return [self.source_file(dataset.source, file) if dataset.source else file for file in dataset.files()]
         if dataset.kind.startswith("synthetic"):
             return [self.source_file(dataset.motifs)]
+        if dataset.kind == "embeddings":
+            labels = [self.table(dataset.labels, table) for table in LABELS]
+            bins = [self.table(dataset.bins, LABELS[0])] if dataset.bins else []
+            return [f"{self.settings.results}/embeddings/{self.embedding(name)}.h5", *labels, *bins]
         if dataset.kind == "matrix":
             # The tracks themselves are read by the rules that make the matrix.
             return [self.path(dataset.genome), *(self.table(name, table) for table in MATRIX)]
@@ -230,7 +237,29 @@ class Project:
         dataset = self.task(name).dataset
         if dataset.kind == "hdf5" or dataset.kind.startswith("synthetic"):
             return self.dataset_inputs(name)
-        return list(dict.fromkeys([*map(self._plain, places_of(dataset)), *map(self.pinned_path, self.pinned(name))]))
+        labels = dataset.tasks().values() if dataset.kind == "embeddings" else ()
+        found = [*map(self._plain, places_of(dataset)), *map(self.pinned_path, self.pinned(name))]
+        return list(dict.fromkeys([*found, *(file for other in labels for file in self.data_files(other))]))
+
+    def embedding(self, name: str) -> str:
+        """Return the name of the embeddings of a task: that of the weights, and a digest of what they depend on."""
+        dataset = self.task(name).dataset
+        labels = self.task(dataset.labels).dataset
+        windows = {key: with_paths(getattr(labels, key), self.path) for key in (*SAME, "bin")}
+        trunk = with_paths(dataset.trunk, self.path)
+        about = {
+            "windows": windows if labels.regions.contigs else {key: windows[key] for key in SAME},
+            "trunk": {key: value for key, value in trunk.items() if key not in HOW},
+            "shards": dataset.shards,
+        }
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+        return f"{Path(trunk['weights']).stem}-{digest[:10]}"
+
+    @cached_property
+    def embeddings(self) -> dict[str, Embeddings]:
+        """The embeddings that tasks have, by their names; of tasks that share some, the settings of the first one."""
+        found = [name for name, task in self.tasks.items() if task.dataset.kind == "embeddings"]
+        return {self.embedding(name): self.tasks[name].dataset for name in reversed(found)}
 
     def table(self, name: str, path: str) -> str:
         """Return the path of a file among the results of a task."""
@@ -256,6 +285,8 @@ def _named(known: Mapping[str, Any], name: str, what: str) -> Any:
 
 # What rules make for a data set of signal: regions, their account, and the tracks over them.
 MATRIX = ("regions.tsv", "regions.accounting.tsv", "tracks.h5")
+# What a task of embeddings takes from the task of its labels, the data set first.
+LABELS = ("dataset.h5", "dataset.targets.tsv", "regions.accounting.tsv")
 
 # Folders of resources that no source has: what rules make of fetched files.
 MADE = ("genomes", "modified")
@@ -309,6 +340,7 @@ def load_project(
     problems += _dangling_names(documents, settings)
     if {"tasks", "sources"} <= parts.keys():
         problems += problems_of_places(parts["tasks"], parts["sources"], documents["tasks"])
+        problems += problems_of_labels(parts["tasks"], documents["tasks"])
     if problems:
         raise CisflowError("the configuration has problems:\n" + "\n".join(problems))
     made = {ENCODE: encode_source(root / settings.encode, parts["tasks"]), URLS: urls_source(parts["tasks"])}
@@ -367,7 +399,7 @@ def _dangling_names(documents: Mapping[str, Section | None], settings: Settings)
                 f"{where}: sources.{name}: this name is kept for what tasks name or rules make; take another."
             )
     for name, task in tasks.items():
-        for key, value, known, what in _pointers(task, sources):
+        for key, value, known, what in (*_pointers(task, sources), *_labels(task, tasks)):
             point("tasks", ("tasks", name, *key), value, known, what)
     for name, figure in entries["figures"].items():
         for key, table in _mapping(figure, "tables").items():
@@ -401,6 +433,13 @@ def _pointers(task: Any, sources: Section) -> Iterator[tuple[tuple[str, ...], An
         yield (*key, "source"), (source := region.get("source")), sources, "source"
         if source in sources:
             yield (*key, "file"), region.get("file"), _mapping(sources[source], "files"), f"file of '{source}' called"
+
+
+def _labels(task: Any, tasks: Section) -> Iterator[tuple[tuple[str, ...], Any, Iterable[str], str]]:
+    """Yield the tasks that the labels of a task of embeddings come from, as `_pointers`."""
+    dataset = _mapping(task, "dataset")
+    if dataset.get("kind") == "embeddings":
+        yield from ((("dataset", key), dataset.get(key), tasks, "task") for key in ("labels", "bins"))
 
 
 def _has_motifs(source: Any) -> bool:

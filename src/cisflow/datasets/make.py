@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cisflow.datasets.account import Account
+from cisflow.datasets.embeddings import Inputs, open_embedded
 from cisflow.datasets.hdf5 import Layout, open_hdf5
 from cisflow.datasets.matrix import open_signal
 from cisflow.datasets.peaks import open_peaks
 from cisflow.datasets.quality import write_quality
 from cisflow.datasets.regions import UNIT, read_account
 from cisflow.datasets.splits import assign
-from cisflow.datasets.store import Split, Stream, write_dataset
+from cisflow.datasets.store import About, Split, Stream, Virtual, write_dataset
 from cisflow.datasets.synthetic import Planting, find_motifs, synthetic_grammar, synthetic_motifs
 from cisflow.datasets.tfrecord import Shape, Tiles, open_tfrecords
 from cisflow.datasets.windows import open_windows
@@ -48,15 +49,18 @@ class Made:
         Further rows of the table of quality.
     digests
         SHA-256 of what is in an input, by its path, where its bytes depend on how the work was divided.
+    further
+        What is told of a data set that stands on other files.
     """
 
-    splits: Mapping[str, Split | Stream]
+    splits: Mapping[str, Split | Stream | Virtual]
     targets: list[str]
     kind: str
     account: Account
     about: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     quality: list[dict[str, str | float]] = field(default_factory=list)
     digests: Mapping[str, str] = field(default_factory=dict)
+    further: About | None = None
 
 
 def _planting(spec: dict[str, Any]) -> Planting:
@@ -111,6 +115,15 @@ def _matrix(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[
     with open_signal(spec, regions, tracks, genome) as made:
         digests = {tracks: content_hash(tracks)}
         yield Made(made.splits, made.targets, "real", account, made.about, made.quality, digests)
+
+
+@contextmanager
+def _embeddings(spec: dict[str, Any], inputs: list[str], scratch: Path) -> Iterator[Made]:
+    paths = Inputs(*map(Path, inputs))
+    account = Account(UNIT)
+    read_account(paths.account, account)
+    with open_embedded(paths) as made:
+        yield Made(made.splits, made.targets, "real", account, made.about, made.quality, further=made.further)
 
 
 @contextmanager
@@ -172,6 +185,7 @@ KINDS: dict[str, Callable[[dict[str, Any], list[str], Path], AbstractContextMana
     "peaks": _peaks,
     "matrix": _matrix,
     "tfrecord": _tfrecord,
+    "embeddings": _embeddings,
 }
 
 
@@ -203,8 +217,7 @@ def make_dataset(spec: dict[str, Any], inputs: list[str], out: str | Path) -> di
         The input is not as the configuration says.
     """
     with KINDS[spec["kind"]](spec, inputs, Path(out).parent) as made:
-        digests = {Path(file).name: made.digests.get(file) or sha256(file) for file in inputs}
-        write_dataset(out, made.splits, made.targets, made.kind, digests)
+        write_dataset(out, made.splits, made.targets, made.kind, _checksums(inputs, made.digests), made.further)
     with h5_reader(out, "dataset/1") as h5:
         rows = {split: len(h5[split]["x"]) for split in made.splits}
     for name, split in made.splits.items():
@@ -216,3 +229,13 @@ def make_dataset(spec: dict[str, Any], inputs: list[str], out: str | Path) -> di
     write_tsv(table_path(out, "targets"), TARGETS, about)
     write_quality(table_path(out, "quality"), table_path(out, "distributions"), out, made.quality)
     return rows
+
+
+def _checksums(inputs: list[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Return the checksums of files by their names; those of one name have that of their folder before it."""
+    names = [Path(file).name for file in inputs]
+    keys = (
+        name if names.count(name) == 1 else "/".join(Path(file).parts[-2:])
+        for name, file in zip(names, inputs, strict=True)
+    )
+    return {key: known.get(file) or sha256(file) for key, file in zip(keys, inputs, strict=True)}

@@ -115,7 +115,7 @@ def _distributions(contents: _Contents, seen: Mapping[str, "_Seen"], pairs: "_Pa
 
 
 def _read(group: h5py.Group, contents: _Contents, pairs: "_Pairs") -> "_Seen":
-    seen = _Seen(int(group.attrs.get("dropped", 0)), _Rows(group["x"].shape[1], contents), _Labels(contents))
+    seen = _Seen(int(group.attrs.get("dropped", 0)), _Rows(_bases(group).shape[1], contents), _Labels(contents))
     for block in _blocks(group):
         measured = block.mask & np.isfinite(block.y)
         # A label that is not measured has no value; nothing below counts this zero.
@@ -128,8 +128,13 @@ def _read(group: h5py.Group, contents: _Contents, pairs: "_Pairs") -> "_Seen":
     return seen
 
 
+def _bases(group: h5py.Group) -> h5py.Dataset:
+    """Return the sequences of a split; its x may be something else."""
+    return group["bases"] if "bases" in group else group["x"]
+
+
 def _blocks(group: h5py.Group) -> Iterator[_Block]:
-    x, y = group["x"], group["y"]
+    x, y = _bases(group), group["y"]
     row_bytes = x.shape[1] + y.dtype.itemsize * int(np.prod(y.shape[1:]))
     rows = max(1, BLOCK_BYTES // row_bytes)
     for start in range(0, len(x), rows):

@@ -5,11 +5,16 @@ optionally `<split>/mask` bool of y's shape, False where a label was not measure
 (n, length, 4), the base probabilities from which a synthetic sequence was drawn. x, y and mask are stored contiguous
 and uncompressed, so that training can memory-map them. A split's attribute `dropped` is the number of the source's rows
 that were left out.
+
+Of embeddings, x is (n, bins, channels), float16, or uint16 with the bits of bfloat16 (its attribute `dtype`), and
+`bases` has the sequences; labels of bins are `bins/y` and `bins/mask`. The file's attribute `input` is 'embeddings', and
+its group `shards` tells the files that x and other arrays are in (`cisflow.tracks.shards`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,6 +22,7 @@ from numpy.typing import NDArray
 
 from cisflow.io import h5_writer
 from cisflow.sequence import reverse_complement
+from cisflow.tracks.shards import Piece, put_shards, put_virtual
 
 SPLITS = ("train", "valid", "test")
 
@@ -65,12 +71,41 @@ class Stream:
     id_bytes: int | None = None
 
 
+@dataclass(frozen=True)
+class Virtual:
+    """A split that is a view of arrays in other files.
+
+    Attributes
+    ----------
+    arrays
+        Name to values that are copied.
+    pieces
+        Name to shape, type and pieces of what stays where it is.
+    numbers
+        Those of x: 'float16', or 'bfloat16' in uint16.
+    """
+
+    arrays: Mapping[str, NDArray]
+    pieces: Mapping[str, tuple[tuple[int, ...], np.dtype, Sequence[Piece]]]
+    numbers: str
+
+
+@dataclass(frozen=True)
+class About:
+    """What is further told of a data set: attributes, and the files that it stands on with their checksums."""
+
+    attributes: Mapping[str, Any]
+    files: Sequence[Path]
+    contents: Sequence[str]
+
+
 def write_dataset(
     path: str | Path,
-    splits: Mapping[str, Split | Stream],
+    splits: Mapping[str, Split | Stream | Virtual],
     targets: list[str],
     kind: str,
     inputs: Mapping[str, str] | None = None,
+    about: About | None = None,
 ) -> None:
     """Write a data set.
 
@@ -86,11 +121,19 @@ def write_dataset(
         'binary' (labels 0 and 1) or 'real'.
     inputs
         SHA-256 of the files that it was made from, by file name.
+    about
+        What is further told of it.
     """
     with h5_writer(path, "dataset/1", inputs) as h5:
         for name, split in splits.items():
-            write = _write_stream if isinstance(split, Stream) else _write_split
-            write(h5.create_group(name), split)
+            group = h5.create_group(name)
+            if isinstance(split, Virtual):
+                _write_virtual(group, split, Path(path).parent)
+            else:
+                (_write_stream if isinstance(split, Stream) else _write_split)(group, split)
+        if about:
+            h5.attrs.update(about.attributes)
+            put_shards(h5, about.files, about.contents, Path(path).parent)
         h5.attrs["length"] = h5[name]["x"].shape[1]
         h5.attrs["targets"] = targets
         h5.attrs["kind"] = kind
@@ -105,6 +148,14 @@ def _write_split(group: h5py.Group, split: Split) -> None:
         group.create_dataset(
             "truth", data=split.truth, chunks=(rows, *split.truth.shape[1:]), compression="lzf", shuffle=True
         )
+
+
+def _write_virtual(group: h5py.Group, split: Virtual, folder: Path) -> None:
+    for key, values in split.arrays.items():
+        group[key] = values
+    for key, (shape, kind, pieces) in split.pieces.items():
+        put_virtual(group, key, shape, kind, pieces, folder)
+    group["x"].attrs["dtype"] = split.numbers
 
 
 def _write_stream(group: h5py.Group, split: Stream) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pybigtools
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
+from cisflow.io import atomic
 from cisflow.tracks.signal import Assembly, Signal, check_there, names_in_file
 
 # The first and the last four bytes of a BigWig file, in either order of bytes.
@@ -106,3 +108,25 @@ def _check_ends(path: Path) -> None:
         file.seek(-4, 2)
         if file.read() != head[:4]:
             raise CisflowError(f"{path}: the BigWig file is truncated (its last bytes are missing). Fetch it again.")
+
+
+def write_bigwig(path: str | Path, sizes: Mapping[str, int], rows: Iterator[tuple[str, int, int, float]]) -> None:
+    """Write a BigWig file, atomically.
+
+    Parameters
+    ----------
+    path
+        Where it goes.
+    sizes
+        All contigs.
+    rows
+        Contig, start, end and value of intervals; contigs in the order of names, and intervals in that of places.
+    """
+    with atomic(path) as partial:
+        # pybigtools tells a BigWig file by the end of its name.
+        named = partial.with_suffix(".bw")
+        try:
+            pybigtools.open(str(named), "w").write(dict(sizes), rows)
+            named.replace(partial)
+        finally:
+            named.unlink(missing_ok=True)

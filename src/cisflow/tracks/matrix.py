@@ -23,6 +23,7 @@ from cisflow.errors import CisflowError
 from cisflow.io import h5_reader, h5_writer, sha256, write_tsv
 from cisflow.tables import REGIONS, TRACK_COUNTS, read_tsv, write_table
 from cisflow.tracks.binning import Source
+from cisflow.tracks.region_table import get_regions, put_regions
 from cisflow.tracks.shards import Piece, check_shards, put_shards, put_virtual, rows_of
 
 # Bins that are made together, and bins of a compressed chunk.
@@ -211,9 +212,7 @@ def gather(
                 for part in parts
             ]
             put_virtual(h5, key, (len(table), bins, len(names)), kind, pieces, out.parent, empty)
-        for key in REGIONS:
-            column = table[key].to_numpy()
-            h5[f"regions/{key}"] = column if column.dtype.kind == "i" else np.char.encode(column.astype(str))
+        put_regions(h5, table)
         transforms = {part.track: part.transform for part in parts}
         columns = (names, [units.get(name, "") for name in names], [transforms[name] for name in names])
         for key, texts in zip(("name", "unit", "transform"), columns, strict=True):
@@ -300,9 +299,7 @@ def read_matrix(path: str | Path) -> Iterator[Matrix]:
     with h5_reader(path, "tracks/1", cache=0) as h5:
         check_shards(Path(path), h5["shards"], "track/1", ("bin_track", "gather_tracks"))
         texts = {key: [text.decode() for text in h5[f"tracks/{key}"]] for key in ("name", "unit", "transform")}
-        columns = {key: h5[f"regions/{key}"][:] for key in REGIONS}
-        regions = pl.DataFrame({k: v if v.dtype.kind == "i" else np.char.decode(v) for k, v in columns.items()})
-        yield Matrix(h5["values"], h5["mask"], regions, *texts.values(), int(h5.attrs["width"]))
+        yield Matrix(h5["values"], h5["mask"], get_regions(h5), *texts.values(), int(h5.attrs["width"]))
 
 
 def content_hash(path: str | Path) -> str:

@@ -14,14 +14,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import pybigtools
 import pysam
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
-from cisflow.io import atomic, write_tsv
+from cisflow.io import write_tsv
 from cisflow.tables import READ_COUNTS
 from cisflow.tracks.bam import open_bam
+from cisflow.tracks.bigwig import write_bigwig
 from cisflow.tracks.genome import Genome
 from cisflow.tracks.signal import Assembly, names_in_file
 
@@ -116,7 +116,8 @@ def write_calls(
         _check(bam, tally, rows)
         for kind, pair in outputs.items():
             for number, path in enumerate(pair):
-                _write(path, rows[kind].with_suffix(f".{number}"), reference.sizes)
+                calls_of = _intervals(rows[kind].with_suffix(f".{number}"), list(reference.sizes))
+                write_bigwig(path, reference.sizes, calls_of)
     table = [{"file": bam.name, "what": what, "reads": count} for what, count in sorted(tally.items())]
     write_tsv(counts, READ_COUNTS, table)
     return tally
@@ -132,18 +133,6 @@ def _check(bam: Path, tally: Counter[str], rows: Mapping[str, Path]) -> None:
     for kind, path in rows.items():
         if not path.with_suffix(".1").is_file():
             raise CisflowError(f"{bam}: no read has a call of {kind} that the reference agrees with ({told}).")
-
-
-def _write(path: str | Path, rows: Path, sizes: Mapping[str, int]) -> None:
-    path = Path(path)
-    with atomic(path) as partial:
-        # pybigtools tells a BigWig file by the end of its name.
-        named = partial.with_suffix(".bw")
-        try:
-            pybigtools.open(str(named), "w").write(dict(sizes), _intervals(rows, list(sizes)))
-            named.replace(partial)
-        finally:
-            named.unlink(missing_ok=True)
 
 
 def _intervals(rows: Path, names: list[str]) -> Iterator[tuple[str, int, int, float]]:

@@ -1,7 +1,7 @@
 """Files over shards: arrays that copy nothing, and what tells whether a shard is still what it was.
 
 A file over shards has the group `shards`: `file` (paths from its own folder), `content` (checksums of what is in them,
-empty where a file has none) and `bytes` (their sizes).
+empty where a file has none), `bytes` (their sizes) and, where rows are shared out, `rows` (how many each has).
 """
 
 import os
@@ -88,11 +88,15 @@ def put_virtual(
     return group.create_virtual_dataset(key, layout, fillvalue=empty)
 
 
-def put_shards(h5: h5py.Group, paths: Sequence[Path], contents: Sequence[str], folder: Path) -> None:
-    """Write the group `shards` of a file in `folder`; `contents` are the attributes of that name of the shards."""
+def put_shards(
+    h5: h5py.Group, paths: Sequence[Path], contents: Sequence[str], folder: Path, rows: Sequence[int] | None = None
+) -> None:
+    """Write the group `shards` of a file in `folder`; `contents` are the attributes `content` of the shards."""
     h5["shards/file"] = np.array([os.path.relpath(path, folder).encode() for path in paths])
     h5["shards/content"] = np.array([content.encode() for content in contents])
     h5["shards/bytes"] = np.array([path.stat().st_size for path in paths])
+    if rows is not None:
+        h5["shards/rows"] = np.array(rows)
 
 
 def check_shards(path: Path, shards: h5py.Group, schema: str | None, makers: tuple[str, str]) -> None:

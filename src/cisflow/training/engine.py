@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from cisflow.errors import CisflowError
 from cisflow.models.convnet import ConvNet, split_replicates
+from cisflow.models.device import choose_device
 from cisflow.training import checkpoint
 from cisflow.training.data import DataInfo, Rows, order
 from cisflow.training.gradients import first_kernel_gradient, moments
@@ -76,22 +77,6 @@ class Resume:
     key: str
     seconds: float = 300.0
     stop: Callable[[], bool] = lambda: False
-
-
-def choose_device(device: str) -> torch.device:
-    """Return the device that 'gpu', 'cpu', or 'any' (a GPU if one is visible) stands for.
-
-    Raises
-    ------
-    CisflowError
-        A GPU is asked for and none is visible.
-    """
-    if device == "gpu" and not torch.cuda.is_available():
-        raise CisflowError(
-            "a GPU is asked for, and no GPU is visible here. Run it where there is one (profiles/slurm asks for "
-            "it), or allow the CPU: 'training: {device: any}' in the task, '--device any' for cisflow predict."
-        )
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def make_fabric(device: str, precision: str) -> Fabric:
