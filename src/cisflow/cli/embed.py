@@ -24,7 +24,7 @@ from cisflow.embeddings.predict import (
 from cisflow.embeddings.store import gather, read_embeddings
 from cisflow.embeddings.windows import Windows, windows_of_bed
 from cisflow.errors import CisflowError
-from cisflow.models.basenji import Basenji
+from cisflow.models.folded import Folded
 from cisflow.tracks.genome import Genome, index_genome
 
 
@@ -51,7 +51,7 @@ class Input:
 
 @dataclass(frozen=True)
 class _Opened:
-    model: Basenji
+    model: Folded
     genome: Path
     sizes: dict[str, int]
     windows: Windows
@@ -102,7 +102,7 @@ def embed_file(given: Input, kept: Kept, how: How, out: Path, shards: int, conso
     CisflowError
         A file is not right, or a shard is there that was made from or with something else.
     """
-    with _opened(given, out, console) as opened:
+    with _opened(given, how, out, console) as opened:
         about = about_of(opened.model, how, kept, given.weights, given.params, given.fasta, given.regions)
         paths = [out.with_suffix("") / f"{shard}.h5" for shard in range(shards)] if shards > 1 else [out]
         work = (opened.model, opened.genome, opened.windows, about, how, kept)
@@ -137,7 +137,7 @@ def predict_file(
     CisflowError
         A file is not right.
     """
-    with _opened(given, out, console) as opened:
+    with _opened(given, how, out, console, head=True) as opened:
         model = opened.model
         if any(abs(shift) >= model.length for shift in ensemble.shifts):
             raise CisflowError(f"--shifts: a shift moves all {model.length:,} bases out of the window.")
@@ -167,8 +167,8 @@ def _unknown(count: int) -> str:
 
 
 @contextmanager
-def _opened(given: Input, out: Path, console: Console) -> Iterator[_Opened]:
-    model = load_model(given.weights, given.params, given.gelu)
+def _opened(given: Input, how: How, out: Path, console: Console, head: bool = False) -> Iterator[_Opened]:
+    model = load_model(given.weights, given.params, given.gelu, how, head)
     with _indexed(given.fasta, out, console) as genome:
         with Genome(genome) as fasta:
             sizes = dict(fasta.sizes)

@@ -7,8 +7,8 @@ and uncompressed, so that training can memory-map them. A split's attribute `dro
 that were left out.
 
 Of embeddings, x is (n, bins, channels), float16, or uint16 with the bits of bfloat16 (its attribute `dtype`), and
-`bases` has the sequences; labels of bins are `bins/y` and `bins/mask`. The file's attribute `input` is 'embeddings', and
-its group `shards` tells the files that x and other arrays are in (`cisflow.tracks.shards`).
+`bases` has the sequences; labels of bins are `bins/y` and `bins/mask`. The file's attribute `input` is 'embeddings',
+and its group `shards` tells the files that x and other arrays are in (`cisflow.tracks.shards`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

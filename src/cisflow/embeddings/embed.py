@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,18 @@ from torch import Tensor
 
 from cisflow.embeddings.ahead import ahead
 from cisflow.embeddings.store import Block, is_made, write_shard
-from cisflow.embeddings.weights import load_basenji
+from cisflow.embeddings.weights import load_basenji, read_params
 from cisflow.embeddings.windows import Windows
 from cisflow.errors import CisflowError
 from cisflow.io import sha256
-from cisflow.models.basenji import Basenji
 from cisflow.models.device import choose_device
+from cisflow.models.folded import Folded, inference
 from cisflow.sequence import ALPHABET, UNKNOWN
 from cisflow.tracks.genome import Genome
 from cisflow.tracks.shards import rows_of
 
 # Batches that are read ahead of the computation, and computed ahead of the writing.
 READ_AHEAD, WRITE_BEHIND = 4, 4
-PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
 TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 Progress = Callable[[int, int], None]
@@ -39,7 +38,7 @@ class How:
     Attributes
     ----------
     precision
-        One of `PRECISIONS`.
+        A key of `PRECISIONS` of the model.
     batch
         Windows that are computed together.
     device
@@ -77,7 +76,7 @@ class Kept:
             return embeddings.amax(1, keepdim=True)
         return embeddings if self.keep == "all" else embeddings[:, list(self.keep)]
 
-    def bins(self, model: Basenji) -> int:
+    def bins(self, model: Folded) -> int:
         """Return how many bins are kept.
 
         Raises
@@ -92,46 +91,30 @@ class Kept:
         return len(self.keep)
 
 
-def load_model(weights: str | Path, params: str | Path | None = None, gelu: str = "auto") -> Basenji:
-    """Return a model with its weights; see `load_basenji`.
+def load_model(weights: str | Path, params: str | Path | None, gelu: str, how: How, head: bool = False) -> Folded:
+    """Return a model with its weights, ready to compute.
 
     Parameters
     ----------
-    weights, gelu
-        As there.
+    weights, gelu, head
+        As of `load_basenji`.
     params
-        Settings file (JSON), by default those of the published models.
+        Settings file (JSON); None for those of the published models.
+    how
+        Precision and device.
 
     Raises
     ------
     CisflowError
-        A file is not right.
+        A file is not right, or there is no such device.
     """
-    return load_basenji(weights, read_params(params) if params else None, gelu)
-
-
-def read_params(path: str | Path) -> dict[str, Any]:
-    """Read a settings file.
-
-    Raises
-    ------
-    CisflowError
-        It is missing, no JSON, or says nothing of a trunk.
-    """
-    try:
-        settings = json.loads(Path(path).read_text())
-    except FileNotFoundError:
-        raise CisflowError(f"{path}: there is no such file.") from None
-    except ValueError as error:
-        raise CisflowError(f"{path}: it is not JSON ({error}).") from None
-    model = settings.get("model") if isinstance(settings, dict) else None
-    if not isinstance(model, dict) or not {"seq_length", "trunk"} <= model.keys():
-        raise CisflowError(f"{path}: it is no settings file of Basenji2: there is no model with seq_length and trunk.")
-    return settings
+    device = choose_device(how.device)
+    model = load_basenji(weights, read_params(params) if params else None, gelu, head)
+    return inference(model, how.precision, device)
 
 
 def about_of(
-    model: Basenji, how: How, kept: Kept, weights: str | Path, params: str | Path | None, genome: str | Path,
+    model: Folded, how: How, kept: Kept, weights: str | Path, params: str | Path | None, genome: str | Path,
     regions: str | Path,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what embeddings are (`store.ABOUT`): checksums of the files that they are made from, and how."""
@@ -142,7 +125,7 @@ def about_of(
 
 
 def embed_shard(
-    model: Basenji, genome: str | Path, windows: Windows, about: Mapping[str, Any], how: How, kept: Kept,
+    model: Folded, genome: str | Path, windows: Windows, about: Mapping[str, Any], how: How, kept: Kept,
     shard: int, shards: int, out: str | Path, progress: Progress | None = None,
 ) -> bool:  # fmt: skip
     """Write the embeddings of a shard of windows, unless it is there already.
@@ -180,10 +163,8 @@ def embed_shard(
     place, bins, own = (first, last, len(windows)), kept.bins(model), windows[first:last]
     if is_made(out, about, place, kept.dtype):
         return False
-    # The same in all shards, so that a window's numbers do not depend on where it is.
-    how = replace(how, batch=min(how.batch, len(windows)))
     work = lambda x: kept.of(model.embed(x))  # noqa: E731
-    with closing(computed(model, work, genome, own, how, kept.dtype, progress)) as blocks:
+    with closing(computed(work, genome, own, how, kept.dtype, progress)) as blocks:
         write_shard(
             out, about, place, own.table, own.padded, (bins, model.channels), kept.dtype, kept.compression, blocks
         )
@@ -191,7 +172,6 @@ def embed_shard(
 
 
 def computed(
-    model: Basenji,
     work: Callable[[Tensor], Tensor],
     genome: str | Path,
     windows: Windows,
@@ -203,8 +183,6 @@ def computed(
 
     Parameters
     ----------
-    model
-        It is moved to the device.
     work
         One-hot sequences (batch, 4, length) to what is stored, (batch, ...).
     genome, windows, how
@@ -220,9 +198,8 @@ def computed(
         A value is too large for `dtype`, or no number.
     """
     device = choose_device(how.device)
-    model = model.to(device, torch.bfloat16 if how.precision == "bf16-true" else torch.float32).eval()
     batches = ahead(_read(genome, windows, how.batch), READ_AHEAD)
-    with closing(ahead(_compute(batches, work, device, how.precision, TYPES[dtype]), WRITE_BEHIND)) as results:
+    with closing(ahead(_compute(batches, work, device, TYPES[dtype]), WRITE_BEHIND)) as results:
         for result in results:
             if result.done is not None:
                 result.done.synchronize()
@@ -235,10 +212,9 @@ def computed(
 
 @dataclass
 class _Batch:
-    """Windows as base indices, (batch, length), of which the last ones may be none: `count` of them are windows."""
+    """Windows as base indices, (batch, length), and the number of the first."""
 
     first: int
-    count: int
     codes: NDArray[np.uint8]
 
 
@@ -256,41 +232,26 @@ def _read(genome: str | Path, windows: Windows, batch: int) -> Iterator[_Batch]:
     with Genome(genome) as fasta:
         for first in range(0, len(windows), batch):
             rows = slice(first, min(first + batch, len(windows)))
-            codes = np.full((batch, windows.length), UNKNOWN, np.uint8)
-            count = rows.stop - first
-            codes[:count] = fasta.encode(chrom[rows], windows.begin[rows], windows.length)
-            # Batches of one size, for networks that are compiled for it.
-            yield _Batch(first, count, codes)
+            yield _Batch(first, fasta.encode(chrom[rows], windows.begin[rows], windows.length))
 
 
 def _compute(
-    batches: Iterator[_Batch], work: Callable[[Tensor], Tensor], device: torch.device, precision: str, kind: torch.dtype
+    batches: Iterator[_Batch], work: Callable[[Tensor], Tensor], device: torch.device, kind: torch.dtype
 ) -> Iterator[_Result]:
-    with closing(batches), computing(precision, device):
+    # What is called float32 is without TF32.
+    flags = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
+    with closing(batches), torch.inference_mode(), flags:
         for batch in batches:
             codes = torch.from_numpy(batch.codes)
             if device.type == "cuda":
                 codes = codes.pin_memory()
-            x = one_hot(codes.to(device, non_blocking=True))
-            y = work(x.bfloat16() if precision == "bf16-true" else x)[: batch.count].to(kind)
+            y = work(one_hot(codes.to(device, non_blocking=True))).to(kind)
             wrong = (~torch.isfinite(y)).flatten(1).sum(1)
             # To pinned memory, while the next batch is computed.
             values, wrong = (tensor.to("cpu", non_blocking=True) for tensor in (y.contiguous(), wrong))
             done = torch.cuda.current_stream().record_event() if device.type == "cuda" else None
-            unknown = np.count_nonzero(batch.codes[: batch.count] == UNKNOWN, axis=1)
+            unknown = np.count_nonzero(batch.codes == UNKNOWN, axis=1)
             yield _Result(batch.first, values, wrong, unknown, done)
-
-
-@contextmanager
-def computing(precision: str, device: torch.device) -> Iterator[None]:
-    """Compute without gradients, in a precision: '32-true' is without TF32, too."""
-    mixed = precision == "bf16-mixed"
-    with (
-        torch.inference_mode(),
-        torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False),
-        torch.autocast(device.type, torch.bfloat16, enabled=mixed),
-    ):
-        yield
 
 
 def one_hot(codes: Tensor) -> Tensor:

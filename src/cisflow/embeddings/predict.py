@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from cisflow.embeddings.store import ABOUT, put_rows
 from cisflow.embeddings.windows import Windows
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader, h5_writer
-from cisflow.models.basenji import Basenji
+from cisflow.models.folded import Folded
 from cisflow.tracks.bigwig import write_bigwig
 from cisflow.tracks.region_table import get_regions, put_regions
 
@@ -129,19 +129,19 @@ def choose_tracks(tracks: Sequence[Track], wanted: Sequence[str]) -> list[Track]
     return found
 
 
-def only(model: Basenji, tracks: Sequence[Track]) -> Basenji:
+def only(model: Folded, tracks: Sequence[Track]) -> Folded:
     """Leave a model those outputs, in place; the others are not computed."""
     rows = [track.number for track in tracks]
-    head = nn.Linear(model.head.in_features, len(rows))
+    weight, bias = model.head.weight[rows], model.head.bias[rows]
+    model.head = nn.Linear(weight.shape[1], len(rows), dtype=weight.dtype, device=weight.device)
     with torch.no_grad():
-        head.weight.copy_(model.head.weight[rows])
-        head.bias.copy_(model.head.bias[rows])
-    model.head = head
+        model.head.weight.copy_(weight)
+        model.head.bias.copy_(bias)
     return model
 
 
 def write_predictions(
-    model: Basenji, genome: str | Path, windows: Windows, tracks: Sequence[Track], about: Mapping[str, Any], how: How,
+    model: Folded, genome: str | Path, windows: Windows, tracks: Sequence[Track], about: Mapping[str, Any], how: How,
     ensemble: Ensemble, dtype: str, out: str | Path, progress: Progress | None = None,
 ) -> int:  # fmt: skip
     """Write what a model predicts of windows.
@@ -183,8 +183,7 @@ def write_predictions(
         for key in ("name", "description"):
             h5[f"tracks/{key}"] = np.array([getattr(track, key).encode() for track in tracks])
         work = lambda x: ensemble(model, x)  # noqa: E731
-        how = replace(how, batch=min(how.batch, len(windows)))
-        with closing(computed(model, work, genome, windows, how, dtype, progress)) as blocks:
+        with closing(computed(work, genome, windows, how, dtype, progress)) as blocks:
             h5["regions/unknown"] = unknown = put_rows(h5, "predictions", shape, dtype, {}, blocks)
     return int(unknown.sum())
 

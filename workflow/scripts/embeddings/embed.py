@@ -5,9 +5,10 @@ import time
 
 import torch
 
-from cisflow.embeddings.embed import PRECISIONS, How, Kept, about_of, embed_shard, load_model
+from cisflow.embeddings.embed import How, Kept, about_of, embed_shard, load_model
 from cisflow.embeddings.store import COMPRESSIONS
 from cisflow.embeddings.windows import EDGES, windows_of_task
+from cisflow.models.folded import PRECISIONS
 from cisflow.script import json_value, parser, run
 from cisflow.tracks.genome import Genome
 
@@ -38,7 +39,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     params = args.params[0] if args.params else None
     how, kept = How(args.precision, args.batch, args.device), Kept(args.keep, args.dtype, args.compression)
-    model = load_model(args.weights, params, args.gelu)
+    model = load_model(args.weights, params, args.gelu, how)
     with Genome(args.genome) as genome:
         sizes = genome.sizes
     windows = windows_of_task(args.regions, model, sizes, "pad" if args.edges == "pad" else "fail")
