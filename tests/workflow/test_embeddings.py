@@ -28,7 +28,9 @@ LABELS = """
       length: 4096
       crop: 64
       bin: 16
-      tracks: {signal: {file: data/signal.bw, no_data: zero, unit: reads}, other: {file: data/signal.bw, no_data: mask}}"""
+      tracks:
+        signal: {file: data/signal.bw, no_data: zero, unit: reads}
+        other: {file: data/signal.bw, no_data: mask}"""
 TASKS = f"""
   windows_of_mine:
     dataset: {LABELS}
