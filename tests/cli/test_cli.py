@@ -32,7 +32,7 @@ from cisflow.sequence import decode
 
 # The module, which the command of its name hides.
 doctor = importlib.import_module("cisflow.cli.doctor")
-COMMANDS = ("predict", "liftover", "explain", "figures", "doctor", "schema")
+COMMANDS = ("predict", "embed", "liftover", "explain", "figures", "doctor", "schema")
 
 
 @pytest.fixture(autouse=True)

@@ -91,7 +91,7 @@ def windows_of_task(path: str | Path, model: Geometry, sizes: Mapping[str, int],
             f"reads {wanted[0]:,} and predicts {wanted[1]:,} ({len(wrong):,} such windows). Give the task of the "
             "labels the model's length and crop, or the model its params."
         )
-    _known(table.with_row_index("line", 2), sizes, path)
+    _known(table.with_row_index("line", 2), sizes, sizes, path)
     return _windows(table.select(REGIONS), model, sizes, edges, path)
 
 
@@ -124,7 +124,7 @@ def windows_of_bed(
     """
     table = read_intervals(path)
     names = reconcile(table["chrom"].unique(maintain_order=True), sizes, path, genome)
-    _known(table, names, path)
+    _known(table, names, sizes, path)
     table = table.with_columns(pl.col("chrom").replace_strict(names), middle=(pl.col("start") + pl.col("end")) // 2)
     size = pl.col("chrom").replace_strict(dict(sizes), return_dtype=pl.Int64)
     if len(outside := table.filter(pl.col("middle") >= size)):
@@ -146,12 +146,12 @@ def windows_of_bed(
     return _windows(table, model, sizes, edges, path), len(others)
 
 
-def _known(table: pl.DataFrame, names: Mapping[str, object], path: str | Path) -> None:
+def _known(table: pl.DataFrame, names: Mapping[str, object], sizes: Mapping[str, int], path: str | Path) -> None:
     unknown = table.filter(~pl.col("chrom").is_in(list(names)))
     if len(unknown):
         line, name = unknown.row(0, named=True)["line"], unknown["chrom"][0]
         raise CisflowError(
-            f"{path}, line {line}: the genome has no contig '{name}', as it has {', '.join(list(names)[:3])} "
+            f"{path}, line {line}: the genome has no contig '{name}', as it has {', '.join(list(sizes)[:3])} "
             f"({len(unknown):,} such rows). Leave them out, or take the genome that they are of."
         )
 
