@@ -232,6 +232,29 @@ def with_references(path):
     return checked
 
 
+def embedded(wildcards):
+    """Return the files that a shard is made from: weights, their settings, genome, and the regions of the labels' task."""
+    dataset = project.embeddings[wildcards.embedding]
+    genome = project.path(project.task(dataset.labels).dataset.genome)
+    params = {"params": project.path(dataset.trunk.params)} if dataset.trunk.params else {}
+    return params | {
+        "weights": project.path(dataset.trunk.weights),
+        "genome": genome,
+        "fai": f"{genome}.fai",
+        "gzi": f"{genome}.gzi",
+        "regions": f"{project.settings.results}/tasks/{dataset.labels}/regions.tsv",
+    }
+
+
+def trunk_of(wildcards):
+    return project.embeddings[wildcards.embedding].trunk
+
+
+def embedding_shards(wildcards):
+    shards = project.embeddings[wildcards.embedding].shards
+    return [f"{project.settings.results}/embeddings/{wildcards.embedding}/{shard}.h5" for shard in range(shards)]
+
+
 def records_of(wildcards):
     """Return the sizes of contigs if a genome is made out of records with coordinates, else None."""
     genome = project.genomes[wildcards.genome]

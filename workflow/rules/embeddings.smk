@@ -2,29 +2,6 @@
 # same settings share it; `project.embeddings` has them by name.
 
 
-def embedded(wildcards):
-    """Return the files that a shard is made from: weights, their settings, genome, and the regions of the labels' task."""
-    dataset = project.embeddings[wildcards.embedding]
-    genome = project.path(project.task(dataset.labels).dataset.genome)
-    params = {"params": project.path(dataset.trunk.params)} if dataset.trunk.params else {}
-    return params | {
-        "weights": project.path(dataset.trunk.weights),
-        "genome": genome,
-        "fai": f"{genome}.fai",
-        "gzi": f"{genome}.gzi",
-        "regions": f"{project.settings.results}/tasks/{dataset.labels}/regions.tsv",
-    }
-
-
-def trunk_of(wildcards):
-    return project.embeddings[wildcards.embedding].trunk
-
-
-def embedding_shards(wildcards):
-    shards = project.embeddings[wildcards.embedding].shards
-    return [f"{project.settings.results}/embeddings/{wildcards.embedding}/{shard}.h5" for shard in range(shards)]
-
-
 rule embed_shard:
     input:
         unpack(embedded),
