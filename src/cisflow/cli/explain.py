@@ -89,7 +89,7 @@ def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
     gallery = 2 if task.attribution.gallery("best") else 0  # explained, drawn
     figures = 4 if task.filters else 2
     trained = len(runs) + 1 + filters + gallery + figures if runs else 0
-    jobs = _data_jobs(task) + trained + 2  # its own figure, the report
+    jobs = _data_jobs(project, task) + trained + 2  # its own figure, the report
     trainings = f"{len(runs)} trainings of {task.trials} trials, " if runs else ""
     others = f"{jobs - len(runs)} others, and those of its sources"
     yield f"\n[bold]jobs[/]      {jobs}: {trainings}{others}"
@@ -102,8 +102,11 @@ def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
     yield f"[bold]disk[/]      about {disk_of(task, size) / 1e6:,.0f} MB"
 
 
-def _data_jobs(task: Task) -> int:
+def _data_jobs(project: Project, task: Task) -> int:
     """Return how many jobs make a task's data set of the files that it begins with, besides indices of genomes."""
+    if task.dataset.kind == "embeddings":
+        labels = map(project.task, task.dataset.tasks().values())
+        return 2 + task.dataset.shards + sum(_data_jobs(project, other) for other in labels)  # gathered
     tracks = getattr(task.dataset, "tracks", {})
     return 1 + (2 + len(tracks) * task.dataset.shards if tracks else 0)  # regions, gathered
 
