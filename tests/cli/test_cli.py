@@ -104,6 +104,8 @@ def test_explain_takes_sizes_from_files_of_each_split(tmp_path):
 
 def test_explain_counts_the_jobs_of_tracks():
     assert "581: 581 others, and those of its sources" in run("explain", "cs282a_128")
+    # Both sets of labels, 64 shards, what is gathered, its own data set, figure and page.
+    assert f"{2 * 579 + 64 + 1 + 1 + 2}: " in run("explain", "cs282a")
 
 
 def test_explain_shows_a_sweep():

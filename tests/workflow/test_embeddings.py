@@ -152,3 +152,25 @@ def test_from_genome_and_weights_to_a_data_set(mine):
     assert jobs(succeed(clone, *PROFILE, "-n", str(lost)))["total"] == 1
     succeed(clone, *PROFILE, str(lost))
     succeed(clone, *PROFILE, *targets)
+
+
+def test_embeddings_of_cs282a_are_planned_in_shards_that_want_a_gpu(clone):
+    output = succeed(clone, *PROFILE, "-n", "results/tasks/cs282a/dataset.h5")
+    plan = jobs(output)
+    assert {key: plan[key] for key in ("embed_shard", "gather_embeddings", "make_regions", "make_dataset")} == {
+        "embed_shard": 64, "gather_embeddings": 1, "make_regions": 2, "make_dataset": 3,
+    }  # fmt: skip
+
+
+@pytest.mark.real_data
+def test_the_demo_of_cs282a_has_real_dna_and_tracks(clone, real_data):
+    folder = "results/demo/tasks/cs282a"
+    succeed(clone, "--profile", "profiles/demo", f"{folder}/dataset.h5", CISFLOW_MIRROR=str(real_data))
+    with h5_reader(clone / folder / "dataset.h5", "dataset/1") as h5:
+        assert {name: h5[name]["x"].shape for name in SPLITS} == {
+            "train": (42, 896, 192), "valid": (26, 896, 192), "test": (10, 896, 192),
+        }  # fmt: skip
+        # Not what HDF5 shows where a shard is missing.
+        assert h5["test"]["x"][:].astype(np.float32).std() > 0.1
+        assert h5["test"]["bins/y"].shape == (10, 896, 2)
+        assert h5["test"]["bins/y"][:].max() > 1
