@@ -89,6 +89,12 @@ def test_settings_that_change_embeddings_change_their_name_and_others_do_not(roo
     assert set(same) == {first}
 
 
+def test_a_name_needs_no_file_that_is_not_pinned_yet(root, tmp_path):
+    own = {"genome": {"accession": "ENCFF001AAA"}, "regions": MATRIX["regions"] | {"bed": "ENCFF002BBB"}}
+    loaded = project(root, tmp_path, text(a=own, b=own))
+    assert list(loaded.embeddings) == [loaded.embedding("c")]
+
+
 def test_tasks_with_the_same_settings_share_their_embeddings(root, tmp_path):
     document = json.loads(text())
     document["tasks"]["d"] = {"dataset": document["tasks"]["c"]["dataset"] | {"bins": None}, "model": None}

@@ -245,10 +245,11 @@ class Project:
         """Return the name of the embeddings of a task: that of the weights, and a digest of what they depend on."""
         dataset = self.task(name).dataset
         labels = self.task(dataset.labels).dataset
-        windows = {key: with_paths(getattr(labels, key), self.path) for key in (*SAME, "bin")}
-        trunk = with_paths(dataset.trunk, self.path)
+        keys = (*SAME, "bin") if labels.regions.contigs else SAME
+        # Of places what they say, since the file of one may not be known yet.
+        trunk = with_paths(dataset.trunk, _said)
         about = {
-            "windows": windows if labels.regions.contigs else {key: windows[key] for key in SAME},
+            "windows": {key: with_paths(getattr(labels, key), _said) for key in keys},
             "trunk": {key: value for key, value in trunk.items() if key not in HOW},
             "shards": dataset.shards,
         }
@@ -275,6 +276,10 @@ class Project:
             rows = [row for row in self.pinned(name) if row["accession"] not in named]
             spec["endpoints"] += [dataset.endpoint(self.pinned_path(row), row) for row in rows]
         return spec
+
+
+def _said(place: Place) -> str:
+    return "/".join(filter(None, (place.source, place.file, place.url, place.accession)))
 
 
 def _named(known: Mapping[str, Any], name: str, what: str) -> Any:

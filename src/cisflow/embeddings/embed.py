@@ -239,7 +239,7 @@ def _compute(
     batches: Iterator[_Batch], work: Callable[[Tensor], Tensor], device: torch.device, kind: torch.dtype
 ) -> Iterator[_Result]:
     # What is called float32 is without TF32.
-    flags = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
+    flags = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     with closing(batches), torch.inference_mode(), flags:
         for batch in batches:
             codes = torch.from_numpy(batch.codes)
