@@ -8,6 +8,7 @@ reaches in a product of large matrices.
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -82,8 +83,10 @@ class Side:
 
     def __init__(self, name: str, what: str, *command: object):
         self.name, self.what, self.rows = name, what, []
+        # Threads that wait for each other sleep: on a machine with other work, one that spins holds up the other.
+        variables = os.environ | {"OMP_WAIT_POLICY": "passive"}
         self.process = subprocess.Popen(
-            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables
         )
 
     def turn(self) -> None:
