@@ -250,6 +250,10 @@ def trunk_of(wildcards):
     return project.embeddings[wildcards.embedding].trunk
 
 
+def settings_flag(wildcards, input):
+    return ["--params", input.params] if trunk_of(wildcards).params else []
+
+
 def embedding_shards(wildcards):
     shards = project.embeddings[wildcards.embedding].shards
     return [f"{project.settings.results}/embeddings/{wildcards.embedding}/{shard}.h5" for shard in range(shards)]

@@ -38,7 +38,8 @@ rule embed_shard:
         r"""
         exec &> >(tee -i {log:q})
 
-        python workflow/scripts/embeddings/embed.py \
+        # Threads that wait do not take a core from one that works, where there are other jobs.
+        OMP_WAIT_POLICY=passive python workflow/scripts/embeddings/embed.py \
             --params {params.settings:q} \
             --weights {input.weights:q} \
             --genome {input.genome:q} \
@@ -83,5 +84,108 @@ rule gather_embeddings:
 
         python workflow/scripts/embeddings/gather.py \
             --shards {input:q} \
+            --out {output:q}
+        """
+
+
+# The same windows through the same weights in TensorFlow: ask for <results>/embeddings/<name>.parity.tsv. It has an
+# environment of its own; without conda, CISFLOW_TENSORFLOW_PYTHON names an interpreter that has it.
+
+
+rule windows_to_verify:
+    input:
+        unpack(embedded),
+    output:
+        "<results>/embeddings/{embedding}.windows.h5",
+    log:
+        "<logs>/embeddings/{embedding}/windows_to_verify.log",
+    benchmark:
+        "<benchmarks>/embeddings/{embedding}/windows_to_verify.tsv"
+    wildcard_constraints:
+        embedding=one_of(project.embeddings),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(30),
+    params:
+        settings=settings_flag,
+        code=code("embeddings/verify_windows.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/embeddings/verify_windows.py {params.settings:q} \
+            --fasta {input.genome:q} \
+            --regions {input.regions:q} \
+            --out {output:q}
+        """
+
+
+rule basenji2_in_tensorflow:
+    input:
+        unpack(embedded),
+        windows="<results>/embeddings/{embedding}.windows.h5",
+    output:
+        "<results>/embeddings/{embedding}.tensorflow.h5",
+    log:
+        "<logs>/embeddings/{embedding}/tensorflow.log",
+    benchmark:
+        "<benchmarks>/embeddings/{embedding}/tensorflow.tsv"
+    wildcard_constraints:
+        embedding=one_of(project.embeddings),
+    conda:
+        "../envs/basenji2-tensorflow.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
+    params:
+        code=code("embeddings/verify_tensorflow.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        "${{CISFLOW_TENSORFLOW_PYTHON:-python}}" workflow/scripts/embeddings/verify_tensorflow.py \
+            --weights {input.weights:q} \
+            --windows {input.windows:q} \
+            --out {output:q}
+        """
+
+
+rule verify_basenji2:
+    input:
+        unpack(embedded),
+        windows="<results>/embeddings/{embedding}.windows.h5",
+        reference="<results>/embeddings/{embedding}.tensorflow.h5",
+    output:
+        "<results>/embeddings/{embedding}.parity.tsv",
+    log:
+        "<logs>/embeddings/{embedding}/verify_basenji2.log",
+    benchmark:
+        "<benchmarks>/embeddings/{embedding}/verify_basenji2.tsv"
+    wildcard_constraints:
+        embedding=one_of(project.embeddings),
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
+    params:
+        settings=settings_flag,
+        gelu=lambda wildcards: trunk_of(wildcards).gelu,
+        code=code("embeddings/verify.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/embeddings/verify.py {params.settings:q} \
+            --weights {input.weights:q} \
+            --gelu {params.gelu:q} \
+            --windows {input.windows:q} \
+            --reference {input.reference:q} \
+            --threads {threads} \
             --out {output:q}
         """

@@ -9,6 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 
@@ -16,7 +17,7 @@ from cisflow.errors import CisflowError
 from cisflow.io import h5_reader, h5_writer, sha256, write_tsv
 from cisflow.models.folded import Folded
 from cisflow.sequence import one_hot
-from cisflow.tables import PARITY
+from cisflow.tables import PARITY, REGIONS, read_tsv
 from cisflow.tracks.contigs import reconcile
 from cisflow.tracks.genome import Genome, index_genome
 from cisflow.tracks.intervals import read_intervals
@@ -32,7 +33,7 @@ def take_windows(fasta: str | Path, regions: str | Path, length: int, count: int
     fasta
         Genome; it is indexed for the while if it has no index.
     regions
-        BED file of windows.
+        BED file of windows, or the regions of a task (regions.tsv), whose input windows are meant.
     length
         Bases of a window of the model.
     count
@@ -50,7 +51,7 @@ def take_windows(fasta: str | Path, regions: str | Path, length: int, count: int
     CisflowError
         A file is not right, or a region is of another length or on no contig of the genome.
     """
-    table = read_intervals(regions)
+    table = _places(regions)
     rows = np.unique(np.linspace(0, len(table) - 1, min(count, len(table))).round().astype(int))
     table = table[rows.tolist()]
     wrong = table.filter(table["end"] - table["start"] != length)
@@ -73,6 +74,14 @@ def take_windows(fasta: str | Path, regions: str | Path, length: int, count: int
     with h5_writer(out, "windows/1", {Path(path).name: sha256(path) for path in (fasta, regions)}) as h5:
         h5["x"], h5["id"] = x, np.array(ids, np.bytes_)
     return len(x)
+
+
+def _places(regions: str | Path) -> pl.DataFrame:
+    """Return chrom, start, end and line of windows."""
+    if Path(regions).suffix != ".tsv":
+        return read_intervals(regions)
+    table = read_tsv(regions, (*REGIONS, "input_start", "input_end")).with_row_index("line", offset=2)
+    return table.select("chrom", "line", start="input_start", end="input_end")
 
 
 @contextmanager
