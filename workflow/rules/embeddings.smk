@@ -142,12 +142,13 @@ rule basenji2_in_tensorflow:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
+        python=os.environ.get("CISFLOW_TENSORFLOW_PYTHON", "python"),
         code=code("embeddings/verify_tensorflow.py"),
     shell:
         r"""
         exec &> >(tee -i {log:q})
 
-        "${{CISFLOW_TENSORFLOW_PYTHON:-python}}" workflow/scripts/embeddings/verify_tensorflow.py \
+        {params.python:q} workflow/scripts/embeddings/verify_tensorflow.py \
             --weights {input.weights:q} \
             --windows {input.windows:q} \
             --out {output:q}
