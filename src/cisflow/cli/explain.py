@@ -86,7 +86,7 @@ def _runs(task: Task, size: Size | None) -> Table:
 def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
     runs = task.runs()
     filters = 3 if task.filters else 0  # filters, tomtom, matches
-    gallery = 2 if task.attribution.gallery("best") else 0  # explained, drawn
+    gallery = 2 if task.attribution.gallery("best") and not task.heads else 0  # explained, drawn
     figures = 4 if task.filters else 2
     trained = len(runs) + 1 + filters + gallery + figures if runs else 0
     jobs = _data_jobs(project, task) + trained + 2  # its own figure, the report
