@@ -98,6 +98,11 @@ def write_checkpoint(
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     try:
+        with path.open("rb") as file:
+            start = file.read(2)
+        # An archive, or, of old versions, pickles.
+        if start != b"PK" and start[:1] != b"\x80":
+            raise CisflowError(f"{path}: not a file of torch.save (it begins with {start!r}).")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CisflowError(f"{path}: there is no such file.") from None
