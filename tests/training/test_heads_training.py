@@ -1,11 +1,14 @@
 """Heads train by the same engine, on embeddings that stay on disk: they learn, and nothing is lost on the way."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from tests.conftest import ROOT
 from tests.training.embedded import BINS, CHANNELS, FACTOR, ROWS, TARGETS, arrays, write_embedded
 from torch.nn import functional as F  # noqa: N812
 
@@ -319,3 +322,34 @@ def test_heads_of_other_sizes_do_not_mix(embedded, tmp_path):
 def test_scales_of_targets_are_far_apart():
     """What the tests above rest on: with one loss for all, only the largest would be learned."""
     assert FACTOR.max() / FACTOR.min() == 20_000
+
+
+def script(*arguments):
+    done = subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_programs_train_evaluate_and_import_heads(embedded, tmp_path):
+    """As the rules 'train' and 'evaluate' run them; and a state dict beside what was trained."""
+    settings = PRESETS["corrected"]["linear-probe"] | QUICK | {"epochs": 2, "mode": "max", "save_minutes": 5}
+    script(
+        "workflow/scripts/training/train.py", "--task", "t", "--run", "linear-probe", "--dataset", embedded,
+        "--model", '{"name": "linear-probe"}', "--training", json.dumps(settings), "--trials", "2", "--device", "cpu",
+        "--precision", "32-true", "--data", "stream", "--work", tmp_path / "work", "--out", tmp_path / "linear-probe",
+    )  # fmt: skip
+    script(
+        "workflow/scripts/evaluation/evaluate.py", "--task", "t", "--dataset", embedded, "--runs",
+        tmp_path / "linear-probe", "--splits", "valid", "test", "--device", "cpu", "--predictions", tmp_path / "p",
+        "--metrics", tmp_path / "m.tsv", "--history", tmp_path / "h.tsv", "--provenance", tmp_path / "p.json",
+    )  # fmt: skip
+    assert {path.name for path in (tmp_path / "p").iterdir()} == {"linear-probe.parquet", "linear-probe.bins.h5"}
+    metrics = (tmp_path / "m.tsv").read_text()
+    assert "t\tlinear-probe\tlinear-probe\thead\t1\ttest\tmean\tpearson_bins\t" in metrics
+    assert "valid_pearson_mean" in (tmp_path / "h.tsv").read_text().splitlines()[0]
+    torch.save({"conv_layer.weight": torch.ones(3, CHANNELS, 1), "conv_layer.bias": torch.ones(3)}, tmp_path / "h.pth")
+    script(
+        "workflow/scripts/training/import_head.py", "--weights", tmp_path / "h.pth", "--targets", *TARGETS,
+        "--bins", BINS, "--out", tmp_path / "imported" / "trial-0",
+    )  # fmt: skip
+    assert load_model(tmp_path / "imported" / "trial-0").spec == {"name": "linear-probe"}
