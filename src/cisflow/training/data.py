@@ -19,7 +19,7 @@ from cisflow.training.disk import OnDisk
 from cisflow.training.metrics import check_labels
 
 # Batches read ahead of the training when rows come from disk, and the threads that read them.
-READ_AHEAD, READERS = 4, 2
+READ_AHEAD, READERS = 4, 4
 # Rows a batch when nothing is learned, and as bytes of float32 where a row is large.
 EVALUATION_BATCH, EVALUATION_BYTES = 1000, 32 << 20
 # Rows whose labels are read together, where labels stay on disk.
