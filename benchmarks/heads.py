@@ -46,7 +46,7 @@ def make(folder: Path, rows: int, of_bins: bool) -> None:
                 for row in range(len(part)):
                     x[row] = rng.standard_normal((BINS, CHANNELS), np.float32)
     with h5_writer(folder / "dataset.h5", "dataset/1") as h5:
-        h5.attrs.update({"length": 131_072, "kind": "real", "input": "embeddings"})
+        h5.attrs.update({"length": BINS, "window": 131_072, "kind": "real", "input": "embeddings"})
         h5.attrs["targets"] = [f"t{number}" for number in range(TARGETS)]
         for split, count in counts.items():
             group, layout = h5.create_group(split), h5py.VirtualLayout((count, BINS, CHANNELS), np.float16)

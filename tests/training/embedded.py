@@ -49,13 +49,13 @@ def write_embedded(folder, dtype="float16", masked=None, wrong=0.0, bins=True, s
     sizes = [len(part) for part in np.array_split(x, shards)]
     rng, start = np.random.default_rng(5), 0
     with h5_writer(folder / "labels.h5", "dataset/1") as labels, h5_writer(folder / "dataset.h5", "dataset/1") as h5:
-        h5.attrs.update({"length": 1000, "targets": list(TARGETS), "kind": "real", "input": "embeddings"})
+        h5.attrs.update(
+            {"length": BINS, "window": 1000, "targets": list(TARGETS), "kind": "real", "input": "embeddings"}
+        )
         for split, (_, y, of_bins) in made.items():
             count, group = len(y), h5.create_group(split)
-            virtual = group.create_virtual_dataset("x", _layout(x, start, count, sizes))
-            if dtype == "bfloat16":
-                group["x"].attrs["dtype"] = dtype
-            del virtual
+            group.create_virtual_dataset("x", _layout(x, start, count, sizes)).attrs["dtype"] = dtype
+            group["bases"] = np.zeros((count, 1000), np.uint8)
             group["id"] = np.array([f"chr1:{row}-{row + 1}".encode() for row in range(count)])
             for key, values in (("", change(split, y)), ("bins/", of_bins)):
                 if key and not bins:

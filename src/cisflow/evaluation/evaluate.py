@@ -70,7 +70,7 @@ def _read(path: str | Path, group: h5py.Group) -> Arrays:
 
 def _read_embeddings(path: str | Path, group: h5py.Group) -> Arrays:
     far = ["x", *(f"bins/{key}" for key in group.get("bins", ()))]
-    near = {key: OnDisk(path, f"{group.name}/{key}")[:] for key in group if key not in ("x", "bins")}
+    near = {key: OnDisk(path, f"{group.name}/{key}")[:] for key in ("y", "mask", "id") if key in group}
     return near | {key: OnDisk(path, f"{group.name}/{key}") for key in far}
 
 

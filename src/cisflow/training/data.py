@@ -187,7 +187,8 @@ def load(
     path
         HDF5 file: `<split>/x` uint8 (n, length) or a group of named inputs, `<split>/y` float32 (n, targets), and
         optionally `<split>/mask` bool (n, targets). With embeddings, `<split>/x` is (n, bins, channels), float16, or
-        uint16 that are the bits of bfloat16, and there may be `<split>/bins/{y,mask}` (n, bins, targets).
+        uint16 that are the bits of bfloat16, and there may be `<split>/bins/{y,mask}` (n, bins, targets); the bases of a
+        window are the file's attribute `window`.
     splits
         Their names, in the order wanted.
     device
@@ -211,7 +212,8 @@ def load(
         if of_embeddings:
             _check_embeddings(path, h5, splits, labels)
             bins, channels = h5[splits[0]]["x"].shape[1:]
-            info = replace(info, bins=bins, channels=channels)
+            length = int(h5.attrs.get("window", info.length))
+            info = replace(info, length=length, bins=int(bins), channels=int(channels))
             take = _embeddings_to_memory if resident else _embeddings
         else:
             take = _in_memory if resident else _mapped
