@@ -187,8 +187,8 @@ def load(
     path
         HDF5 file: `<split>/x` uint8 (n, length) or a group of named inputs, `<split>/y` float32 (n, targets), and
         optionally `<split>/mask` bool (n, targets). With embeddings, `<split>/x` is (n, bins, channels), float16, or
-        uint16 that are the bits of bfloat16, and there may be `<split>/bins/{y,mask}` (n, bins, targets); the bases of a
-        window are the file's attribute `window`.
+        uint16 that are the bits of bfloat16, and there may be `<split>/bins/{y,mask}` (n, bins, targets); the bases of
+        a window are the file's attribute `window`.
     splits
         Their names, in the order wanted.
     device
