@@ -1,9 +1,12 @@
 """Tasks with heads: their runs, the settings of their trainings, and mistakes, each with its key."""
 
+from io import StringIO
 from typing import Literal
 
 import pytest
+from rich.console import Console
 
+from cisflow.cli.explain import explain_task
 from cisflow.config import project as module
 from cisflow.config.heads import PRESETS
 from cisflow.config.strict import Name, Strict
@@ -131,6 +134,7 @@ def test_keys_of_trainings_can_be_swept(mine):
     task = mine("sweep: {training.optimizer.lr: [0.1, 0.2]}", model="{name: max-pool-perceptron}")
     assert list(task.runs()) == ["max-pool-perceptron_lr-0.1", "max-pool-perceptron_lr-0.2"]
     assert task.training_settings("max-pool-perceptron_lr-0.2")["optimizer"]["lr"] == 0.2
+    assert PRESETS["corrected"]["max-pool-perceptron"]["optimizer"]["lr"] == 1e-3, "a sweep leaves the preset as it is"
 
 
 @pytest.mark.parametrize(
@@ -202,3 +206,15 @@ def test_settings_of_other_trainings_have_no_new_keys(root, tmp_path):
         "loss", "batch_size", "epochs", "monitor", "plateau", "early_stop", "weights", "diverged", "save_minutes",
         "optimizer", "mode",
     }  # fmt: skip
+
+
+def test_explain_tells_how_each_head_is_trained(root, tmp_path, embedded):
+    found = project(root, tmp_path, text("training: {epochs: 3, by_model: {self-attention: {epochs: 7}}}"))
+    out = Console(record=True, width=200, file=StringIO())
+    explain_task(found, "mine", out)
+    lines = {line.split()[0]: line.split()[1:] for line in out.export_text().splitlines() if line.strip()}
+    assert lines["epochs"] == ["3", "3", "3", "7"]
+    assert lines["optimizer.lr"] == ["0.001", "0.0001", "0.001", "0.0001"]
+    assert lines["training.by_model.self-attention.epochs"][0] == "7"
+    # What a preset says is not told as a default of all models.
+    assert "training.batch_size" not in lines

@@ -1,5 +1,6 @@
 """Tasks: what a user writes to get data, a trained grid, metrics, motifs, figures and a report."""
 
+import copy
 import difflib
 import itertools
 from collections.abc import Iterable, Iterator
@@ -625,7 +626,7 @@ class Task(Strict):
 
     def _training_of_head(self, name: str) -> dict[str, Any]:
         """Return the preset's settings, with those of the task and of this head laid over them."""
-        settings = dict(HEAD_PRESETS[self.training.preset][name])
+        settings = copy.deepcopy(HEAD_PRESETS[self.training.preset][name])
         own = self.training.by_model.get(name)
         for_all = self.training.model_dump(exclude_unset=True, exclude={"by_model", "preset"})
         for given in (for_all, own.model_dump(exclude_unset=True) if own else {}):
