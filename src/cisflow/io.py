@@ -25,7 +25,6 @@ SCHEMAS = {
     "track/1": "bin_track",
     "tracks/1": "gather_tracks",
     "embeddings/1": "gather_embeddings",
-    "predictions/1": "evaluate",
 }
 
 

@@ -1,6 +1,7 @@
 """Rows that are read past HDF5 are those that it reads; what stands in files in another way is left to it."""
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 
@@ -76,11 +77,12 @@ def of_other_numbers(folder):
         (nested, True),
         (lambda folder: over(folder, chunks=(1, 4, 3)), False),
         (lambda folder: over(folder, compression="gzip"), False),
+        (lambda folder: over(folder, chunks=(1, 4, 3), **hdf5plugin.Bitshuffle(cname="lz4")), False),
         (every_other, False),
         (part_of_rows, False),
         (of_other_numbers, False),
     ],
-    ids=["plain", "virtual", "nested", "chunks", "gzip", "every other", "part of rows", "other numbers"],
+    ids=["plain", "virtual", "nested", "chunks", "gzip", "bitshuffle", "every other", "part of rows", "other numbers"],
 )
 def test_rows_are_those_that_hdf5_reads(tmp_path, make, past):
     path = make(tmp_path)

@@ -20,9 +20,9 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
 from cisflow.errors import CisflowError
-from cisflow.models.device import choose_device
 from cisflow.models.build import build
 from cisflow.models.convnet import split_replicates
+from cisflow.models.device import choose_device
 from cisflow.training import checkpoint
 from cisflow.training.data import DataInfo, Rows, order
 from cisflow.training.gradients import first_kernel_gradient, moments
