@@ -1,56 +1,51 @@
 """Tasks with heads: their runs, the settings of their trainings, and mistakes, each with its key."""
 
 from io import StringIO
-from typing import Literal
 
 import pytest
 from rich.console import Console
 
 from cisflow.cli.explain import explain_task
-from cisflow.config import project as module
 from cisflow.config.heads import PRESETS
-from cisflow.config.strict import Name, Strict
-from cisflow.config.tasks import Task
 from cisflow.models.zoo import HEADS
 from tests.config.conftest import problems, project
 
 ALL = ", ".join(HEADS)
 
 
-class Embedded(Strict):
-    """What a task with heads needs of a data set of embeddings."""
+TRUNK = "trunk: {weights: data/w.h5, params: data/p.json}"
+OF_BINS = f"{{kind: embeddings, labels: windows, bins: bins, {TRUNK}}}"
+OTHERS = "".join(
+    f"""
+  {labels}:
+    dataset:
+      kind: matrix
+      genome: data/genome.fa
+      regions: {{bed: data/windows.bed, window: target, split: {{column: 3}}}}
+      length: 4096
+      crop: 64
+      bin: 16
+      labels: {name}
+      tracks: {{signal: {{file: data/signal.bw, no_data: zero}}}}
+    model: null
+"""
+    for labels, name in (("windows", "window"), ("bins", "bins"))
+)
 
-    kind: Literal["embeddings"]
-    bins: Name | None = None
-    target: Literal["real"] = "real"
 
-
-class EmbeddedTask(Task):
-    dataset: Embedded
-
-
-class EmbeddedTasks(Strict):
-    tasks: dict[Name, EmbeddedTask]
-
-
-@pytest.fixture
-def embedded(monkeypatch):
-    monkeypatch.setattr(module, "Tasks", EmbeddedTasks)
-
-
-def text(*lines, model=f"{{name: [{ALL}]}}", dataset="{kind: embeddings, bins: other}", defaults=""):
+def text(*lines, model=f"{{name: [{ALL}]}}", dataset=OF_BINS, defaults=""):
     lines = (f"dataset: {dataset}", f"model: {model}", *lines)
-    return f"{defaults}tasks:\n  mine:\n" + "".join(f"    {line}\n" for line in lines)
+    return f"{defaults}tasks:\n  mine:\n" + "".join(f"    {line}\n" for line in lines) + OTHERS
 
 
 @pytest.fixture
-def mine(root, tmp_path, embedded):
+def mine(root, tmp_path):
     """Load a task with heads."""
     return lambda *lines, **options: project(root, tmp_path, text(*lines, **options)).task("mine")
 
 
 @pytest.fixture
-def wrong(root, tmp_path, embedded):
+def wrong(root, tmp_path):
     """Return the problems of a task with heads."""
     return lambda *lines, **options: problems(root, tmp_path, text(*lines, **options))
 
@@ -152,7 +147,7 @@ def test_keys_of_trainings_can_be_swept(mine):
         ([], {"model": "{name: cnn-2}"},
          "tasks0.yaml:4: tasks.mine.model.name: cnn-2 takes sequences, and the data set is of kind embeddings; take "
          "one of linear-probe"),
-        ([], {"dataset": "{kind: embeddings}"},
+        ([], {"dataset": f"{{kind: embeddings, labels: windows, {TRUNK}}}"},
          "tasks.mine.model.name: linear-probe learns labels of bins; name their task: dataset.bins"),
         (["training: {gradients: first}"], {}, "tasks.mine.training.gradients: heads have no first kernel"),
         (["training: {replicates: 3}"], {}, "tasks.mine.training.replicates: heads are trained one by one"),
@@ -208,7 +203,7 @@ def test_settings_of_other_trainings_have_no_new_keys(root, tmp_path):
     }  # fmt: skip
 
 
-def test_explain_tells_how_each_head_is_trained(root, tmp_path, embedded):
+def test_explain_tells_how_each_head_is_trained(root, tmp_path):
     found = project(root, tmp_path, text("training: {epochs: 3, by_model: {self-attention: {epochs: 7}}}"))
     out = Console(record=True, width=200, file=StringIO())
     explain_task(found, "mine", out)
