@@ -1,8 +1,13 @@
 """Heads on embeddings, end to end: from genome, BigWig and weights made here to trained heads, metrics and a report."""
 
+from io import StringIO
+
 import h5py
 import pytest
+from rich.console import Console
 
+from cisflow.cli.explain import explain_task
+from cisflow.config.project import load_project
 from cisflow.tables import METRICS, read_tsv
 from tests.workflow import test_embeddings
 from tests.workflow.conftest import snakemake, succeed
@@ -37,6 +42,10 @@ def test_from_genome_and_weights_to_a_report_of_heads(tasks, mine):
         assert {split: h5["trial-0"][split].shape for split in h5["trial-0"]} == {
             split: (SPLITS[split], 248, 2) for split in ("valid", "test")
         }
+    out = Console(record=True, width=200, file=StringIO())
+    explain_task(load_project("config/config.yaml", clone), "mine", out)
+    # 24 channels and a bias for each of two targets, in each of 248 bins.
+    assert ["linear-probe", "50", f"{248 * 24 * 2:,}"] in [line.split() for line in out.export_text().splitlines()]
     refused = snakemake(clone, *PROFILE, "-n", "results/tasks/mine/motifs/matches.tsv")
     assert "its models are heads on embeddings, and filters, activations and attributions" in refused.stdout
     refused = snakemake(clone, *PROFILE, "-n", "results/tasks/mine/attribution/maps/self-attention")
