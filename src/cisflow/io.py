@@ -20,6 +20,7 @@ from cisflow.errors import CisflowError
 SCHEMAS = {
     "dataset/1": "make_dataset",
     "filters/1": "filters",
+    "predictions/1": "evaluate",
     "attributions/1": "attribute",
     "track/1": "bin_track",
     "tracks/1": "gather_tracks",

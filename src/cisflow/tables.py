@@ -16,6 +16,8 @@ ABOUT = ("task", "run", "model", "activation", "trial")
 DATASET_QUALITY = ("split", "target", "quantity", "value")
 DATASET_DISTRIBUTIONS = ("part", "split", "class", "target", "other", "name", "start", "end", "value", "n")
 
+# `target` is a name, or 'mean' of the targets, or of heads also 'pooled': all targets as if they were one. Metrics that
+# end in _bins are those of predictions for each bin of a window.
 METRICS = (*ABOUT, "set", "target", "metric", "value", "n")
 # The metrics of the labels' kind, as valid_auroc, follow these, and the gradients if they were measured.
 HISTORY = (*ABOUT, "epoch", "lr", "train_loss", "valid_loss")

@@ -27,9 +27,12 @@ def _named(*parts: Iterable[str]) -> tuple[str, ...]:
     return tuple("_".join(words) for words in itertools.product(*parts))
 
 
+# A metric of predictions for bins, not for windows, has this at its end.
+OF_BINS = "_bins"
+CORRELATIONS = ("pearson", "spearman", "mse")
 # The numbers of each kind.
 NUMBERS = {
-    "metrics": ("auroc", "aupr", "accuracy", "f1", "pearson", "spearman", "mse"),
+    "metrics": ("auroc", "aupr", "accuracy", "f1", *CORRELATIONS, *(f"{name}{OF_BINS}" for name in CORRELATIONS)),
     "matches": OF_MATCHES,
     "thresholds": OF_MATCHES,
     "attribution": _named(AREAS, METHODS),

@@ -4,7 +4,7 @@
 rule attribute:
     input:
         dataset="<results>/tasks/{task}/dataset.h5",
-        run="<results>/tasks/{task}/runs/{run}",
+        run=run_of,
     output:
         directory("<results>/tasks/{task}/attribution/maps/{run}"),
     log:

@@ -127,7 +127,8 @@ def shards_of(ending):
 
 def trainable(wildcards):
     """Return the data set of a task; one whose labels no model predicts yet is refused before any job."""
-    if getattr(task_of(wildcards).dataset, "labels", None) == "bins":
+    dataset = task_of(wildcards).dataset
+    if dataset.kind != "embeddings" and getattr(dataset, "labels", None) == "bins":
         raise WorkflowError(
             f"task '{wildcards.task}': its data set has a label for each bin (labels: bins), and the models predict one "
             "for the window. Say 'labels: window' to train them; the data set itself can be made as it is."
@@ -145,7 +146,19 @@ def runs_of(wildcards):
     return [f"{project.settings.results}/tasks/{wildcards.task}/runs/{run}" for run in runs]
 
 
+def networks_of(wildcards):
+    """Return the runs of a task whose models read bases; heads on embeddings are refused before any job."""
+    if task_of(wildcards).heads:
+        raise WorkflowError(
+            f"task '{wildcards.task}': its models are heads on embeddings, and filters, activations and attributions "
+            "are those of networks that read bases. Ask for its metrics.tsv, or its report.html."
+        )
+    return runs_of(wildcards)
+
+
 def run_of(wildcards):
+    """Return a run of a task whose models read bases, as `networks_of`."""
+    networks_of(wildcards)
     runs = task_of(wildcards).runs()
     if wildcards.run not in runs:
         raise WorkflowError(f"task '{wildcards.task}' has no run '{wildcards.run}'; it has {', '.join(runs)}.")
@@ -153,6 +166,7 @@ def run_of(wildcards):
 
 
 def maps_of(wildcards):
+    networks_of(wildcards)
     task = task_of(wildcards)
     return [f"{project.settings.results}/tasks/{wildcards.task}/attribution/maps/{run}" for run in task.runs()]
 
@@ -178,6 +192,7 @@ def gallery_of(wildcards):
 
 
 def gallery_runs(wildcards):
+    networks_of(wildcards)
     runs = gallery_of(wildcards).runs or task_of(wildcards).runs()
     return [f"{project.settings.results}/tasks/{wildcards.task}/runs/{run}" for run in runs]
 
@@ -323,7 +338,7 @@ def plots_of(name):
         "quality": os.path.exists(quality),
         "filters": task.filters is not None,
         "matches": task.filters is not None,
-        "sequences": task.attribution.gallery("best") is not None,
+        "sequences": task.attribution.gallery("best") is not None and not task.heads,
     }
     return [plot for plot in PLOTS if there.get(plot, True)]
 

@@ -4,7 +4,7 @@
 rule filters:
     input:
         dataset="<results>/tasks/{task}/dataset.h5",
-        runs=runs_of,
+        runs=networks_of,
     output:
         motifs=directory("<results>/tasks/{task}/motifs/meme"),
         filters="<results>/tasks/{task}/motifs/filters.tsv",

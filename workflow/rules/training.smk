@@ -23,7 +23,7 @@ rule train:
         trials=lambda wildcards: task_of(wildcards).trials,
         device=lambda wildcards: task_of(wildcards).training.device,
         precision=lambda wildcards: task_of(wildcards).training.precision,
-        data=lambda wildcards: task_of(wildcards).training.data,
+        data=lambda wildcards: task_of(wildcards).data,
         replicates=lambda wildcards: task_of(wildcards).training.replicates or [],
         loggers=lambda wildcards: task_of(wildcards).training.loggers,
         # Not an output: Snakemake deletes the outputs of a failed job, and this is what it goes on from.

@@ -19,12 +19,13 @@ MEASURED = 2
 
 @dataclass(frozen=True)
 class Size:
-    """Rows of the training split and of all splits, length in bases, targets; None where they are not known yet."""
+    """Rows of the training split and of all splits, length in bases, targets, and bins and channels of embeddings."""
 
     train: int
     rows: int
     length: int
     targets: int
+    embedding: tuple[int, int] | None = None
 
 
 def size_of(project: Project, name: str) -> Size | None:
@@ -34,7 +35,8 @@ def size_of(project: Project, name: str) -> Size | None:
     if made.exists():
         with h5_reader(made, "dataset/1") as h5:
             rows = [len(h5[split]["y"]) for split in SPLITS]
-            return Size(rows[0], sum(rows), int(h5.attrs["length"]), len(h5.attrs["targets"]))
+            embedding = h5["train/x"].shape[1:] if h5.attrs.get("input") == "embeddings" else None
+            return Size(rows[0], sum(rows), int(h5.attrs["length"]), len(h5.attrs["targets"]), embedding)
     if dataset.kind.startswith("synthetic"):
         targets = len(getattr(dataset, "classes", ())) or 1
         return Size(round(dataset.split[0] * dataset.sequences), dataset.sequences, dataset.length, targets)
@@ -52,17 +54,17 @@ def size_of(project: Project, name: str) -> Size | None:
 
 
 def cost_of(spec: dict[str, Any], size: Size) -> tuple[int, int]:
-    """Return the parameters of a model, and its multiplications for one sequence.
+    """Return the parameters of a model, and its multiplications for one row.
 
     Raises
     ------
     CisflowError
-        The sequences are too short for the model.
+        The sequences are too short for the model, or embeddings do not fit it.
     """
     try:
-        return cost(spec, size.length, size.targets)
+        return cost(spec, size.length, size.targets, size.embedding)
     except ValueError as error:
-        raise CisflowError(f"{error}; choose another model, or longer sequences.") from error
+        raise CisflowError(f"{error}; choose another model, or other data.") from error
 
 
 def training_work(task: Task, size: Size) -> float:
@@ -82,5 +84,6 @@ def disk_of(task: Task, size: Size) -> float:
     runs = task.runs()
     weights = 2 * 4 * task.trials * sum(cost_of(spec, size)[0] for spec in runs.values())
     predictions = 4 * 2 * size.targets * task.trials * len(runs) * size.rows
-    data = size.rows * (size.length * (1 if task.dataset.kind == "hdf5" else 2) + 4 * size.targets)
+    inputs = 0 if size.embedding else size.length * (1 if task.dataset.kind == "hdf5" else 2)  # embeddings are shared
+    data = size.rows * (inputs + 4 * size.targets)
     return weights + predictions + data

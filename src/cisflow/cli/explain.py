@@ -9,7 +9,7 @@ from rich.table import Table
 
 from cisflow.cli.costs import Size, cost_of, disk_of, size_of, training_work
 from cisflow.config.project import Project
-from cisflow.config.tasks import Task
+from cisflow.config.tasks import LEARNING, Task
 from cisflow.config.yaml import Section, place
 
 UNITS = {"cpu": "CPU core", "gpu": "GPU"}
@@ -29,6 +29,8 @@ def explain_task(project: Project, name: str, out: Console) -> None:
     size = size_of(project, name)
     if task.model:
         out.print(_runs(task, size))
+    if task.heads:
+        out.print(_trainings(task))
     for line in _costs(project, task, size):
         out.print(line)
     out.print(f"\n{project.settings.command} {project.settings.results}/tasks/{name}/report.html", soft_wrap=True)
@@ -43,10 +45,23 @@ def _settings(task: Task, name: str, document: Section) -> Table:
     with suppress(ValueError):  # no map serves, and the rule says so if it is asked
         resolved["modisco", "method"] = task.modisco_method(), "default for these attributions"
     for path, value in _leaves(task.model_dump()):
+        origin = _origin(document, ("tasks", name, *path))
+        if task.heads and origin == "default" and path[0] == "training" and path[1] in LEARNING:
+            continue  # of each head, in a table of its own
         if value is None and path in resolved:
             table.add_row(".".join(path), _text(resolved[path][0]), resolved[path][1])
         else:
-            table.add_row(".".join(path), _text(value), _origin(document, ("tasks", name, *path)))
+            table.add_row(".".join(path), _text(value), origin)
+    return table
+
+
+def _trainings(task: Task) -> Table:
+    """Return how each head is trained: its preset, with what the task says laid over it."""
+    runs = {run: dict(_leaves(task.training_settings(run))) for run in task.runs()}
+    about = f"\nTrainings (preset {task.training.preset}, and the settings above)"
+    table = Table("setting", *runs, title=about, title_justify="left", box=None)
+    for path in dict.fromkeys(path for leaves in runs.values() for path in leaves):
+        table.add_row(".".join(path), *(_text(leaves.get(path)) for leaves in runs.values()))
     return table
 
 
@@ -86,7 +101,7 @@ def _runs(task: Task, size: Size | None) -> Table:
 def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
     runs = task.runs()
     filters = 3 if task.filters else 0  # filters, tomtom, matches
-    gallery = 2 if task.attribution.gallery("best") else 0  # explained, drawn
+    gallery = 2 if task.attribution.gallery("best") and not task.heads else 0  # explained, drawn
     figures = 4 if task.filters else 2
     trained = len(runs) + 1 + filters + gallery + figures if runs else 0
     jobs = _data_jobs(project, task) + trained + 2  # its own figure, the report

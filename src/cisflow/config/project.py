@@ -31,7 +31,7 @@ from cisflow.config.files import (
 from cisflow.config.places import Genome, Modified, Place, places_of, with_paths
 from cisflow.config.sources import Source, Sources
 from cisflow.config.strict import Name, Strict, did_you_mean, validate
-from cisflow.config.tasks import Task, Tasks
+from cisflow.config.tasks import OF_ANY_MODEL, Task, Tasks
 from cisflow.config.yaml import Section, load, merge, place
 from cisflow.errors import CisflowError
 from cisflow.sources.manifest import Row
@@ -376,8 +376,21 @@ def _load_tasks(root: Path, files: list[str]) -> Section:
     tasks = merged.get("tasks")
     if isinstance(tasks, Section):
         for name, task in tasks.items():
-            tasks[name] = merge(defaults, task) if isinstance(task, Section) else task
+            tasks[name] = merge(_defaults_of(task, defaults), task) if isinstance(task, Section) else task
     return merged
+
+
+def _defaults_of(task: Section, defaults: Section) -> Section:
+    """Return the defaults of a task; how heads on embeddings learn is that of their preset, not of other models."""
+    training = _mapping(defaults, "training")
+    if _value(_mapping(task, "dataset"), "kind") != "embeddings" or not training:
+        return defaults
+    kept = merge(Section(), defaults)
+    kept["training"] = merge(Section(), training)
+    for key in training:
+        if key not in OF_ANY_MODEL:
+            del kept["training"][key]
+    return kept
 
 
 def _dangling_names(documents: Mapping[str, Section | None], settings: Settings) -> list[str]:

@@ -23,7 +23,7 @@ def write(folder: str | Path) -> list[Path]:
             schema["properties"]["defaults"] = {"type": "object", "description": "Laid below every task."}
             for part in (schema, *schema["$defs"].values()):
                 part.pop("required", None)
-            for part in ("Model", "Sweep"):
+            for part in ("Model", "Heads", "Sweep"):
                 grid = schema["$defs"][part]["properties"]
                 grid.update({key: _or_one(value) for key, value in grid.items()})
         if name == "claims":

@@ -10,8 +10,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
+    create_model,
     model_validator,
 )
 from pydantic_core import ErrorDetails
@@ -66,6 +68,16 @@ class Strict(BaseModel):
             path = ".".join((*data.path, key))
             info.context.append(f"{data.lines[key]}: {path}: unknown key.{did_you_mean(key, known.values())}")
         return {key: value for key, value in data.items() if key not in unknown} if unknown else data
+
+
+def partial(model: type[Strict], keys: Iterable[str], name: str, about: str) -> type[Strict]:
+    """Return a model of some keys of another, of which each may be left out; unset keys are null."""
+    fields = {key: model.model_fields[key] for key in keys}
+    optional = {
+        key: (Annotated[field.annotation, Field(), *field.metadata] | None, Field(None, description=field.description))
+        for key, field in fields.items()
+    }
+    return create_model(name, __base__=Strict, __doc__=about, **optional)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

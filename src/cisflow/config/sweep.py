@@ -64,11 +64,14 @@ def lay(settings: dict[str, Any], path: str, value: Any) -> None:
 
 
 def run_name(point: Mapping[str, Any], grid: Mapping[str, list[Any]]) -> str:
-    """Return the name of a point of a grid: architecture, activation, and each further key that has several values."""
-    label = _labels(grid)
-    further = [key for key in grid if key not in ("model.name", "model.activation") and len(grid[key]) > 1]
+    """Return the name of a point of a grid: architecture, activation, and each further key that has several values.
+
+    A head has no activation, and not every key of the grid.
+    """
+    label, first = _labels(grid), ("model.name", "model.activation")
+    further = [key for key in grid if key in point and key not in first and len(grid[key]) > 1]
     parts = [f"{label[key]}-{_text(point[key])}" for key in further]
-    return "_".join([point["model.name"], point["model.activation"], *parts])
+    return "_".join([*(point[key] for key in first if key in point), *parts])
 
 
 def _labels(grid: Mapping[str, list[Any]]) -> dict[str, str]:

@@ -1,16 +1,20 @@
 """Tasks: what a user writes to get data, a trained grid, metrics, motifs, figures and a report."""
 
+import copy
+import difflib
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -19,12 +23,15 @@ from pydantic import (
 from cisflow.attribution.contributions import choose_method, shortest
 from cisflow.attribution.presets import METHODS, PRESETS, resolve
 from cisflow.config.datasets import Dataset
-from cisflow.config.strict import Grid, KeyProblem, Name, Strict, did_you_mean, message
+from cisflow.config.heads import PRESETS as HEAD_PRESETS
+from cisflow.config.strict import Grid, KeyProblem, Name, Strict, did_you_mean, message, partial
 from cisflow.config.sweep import lay, run_name, sweep_of
 from cisflow.models.zoo import (
     ACTIVATION_ALIASES,
     ACTIVATIONS,
     ARCHITECTURES,
+    ATTENTION_AXES,
+    HEADS,
     INITIALIZERS,
     layers_over_bases,
     sizes,
@@ -63,6 +70,34 @@ class Model(Strict):
             if round(min(sizes(name)) * width) < 1:
                 raise ValueError(f"width: {width:g} leaves a layer of {name} without filters")
         return self
+
+
+class Heads(Strict):
+    """Heads on embeddings; a list instead of a value makes a grid, in which a head has its own keys alone."""
+
+    name: Grid[Literal[tuple(HEADS)]] = Field(min_length=1, description="Head.")
+    units: Grid[PositiveInt] = Field([500], min_length=1, description="Of the perceptrons: units of a bin.")
+    attention_axis: Grid[Literal[ATTENTION_AXES]] = Field(
+        ["position"], min_length=1, description="Of self-attention: 'position', along the window; 'batch', over the "
+        "other windows of the batch, as the original did by mistake.",
+    )  # fmt: skip
+    attention_heads: Grid[PositiveInt] = Field(
+        [6], min_length=1, description="Of self-attention; they divide the channels of the embeddings."
+    )
+    dropout: Grid[Annotated[float, Field(ge=0, lt=1)]] = Field([0.2], min_length=1, description="Of self-attention.")
+
+
+def _kind_of_model(model: Any) -> str:
+    """Return which of `Model` and `Heads` is meant: the one of whose names one is given, or nearly."""
+    if isinstance(model, Strict):
+        return type(model).__name__
+    names = model.get("name") if isinstance(model, dict) else None
+    names = [name for name in (names if isinstance(names, list) else [names]) if isinstance(name, str)]
+    closest = {name for given in names for name in difflib.get_close_matches(given, [*ARCHITECTURES, *HEADS], n=1)}
+    return "Heads" if closest & HEADS.keys() else "Model"
+
+
+AnyModel = Annotated[Annotated[Model, Tag("Model")] | Annotated[Heads, Tag("Heads")], Discriminator(_kind_of_model)]
 
 
 class Optimizer(Strict):
@@ -111,15 +146,22 @@ class EarlyStop(Strict):
 class Training(Strict):
     """How every run of the task is trained."""
 
-    loss: Literal["binary_cross_entropy", "mean_squared_error"] | None = Field(
-        None, description="Default: binary_cross_entropy for binary labels, mean_squared_error for real ones."
-    )
+    loss: Literal["binary_cross_entropy", "mean_squared_error", "poisson"] | None = Field(
+        None, description="Default: binary_cross_entropy for binary labels, mean_squared_error for real ones. "
+        "'poisson': of linear-probe.",
+    )  # fmt: skip
+    scale: Literal["none", "mean", "sd", "standard"] | None = Field(
+        None, description="Of heads: each target's labels are learned in units of their mean or standard deviation in "
+        "train; 'standard': from their mean. Predictions are in the labels' units.",
+    )  # fmt: skip
+    truncate: bool = Field(False, description="Of heads: labels lose their decimals, as the original's did.")
+    clip_norm: PositiveFloat | None = Field(None, description="Largest norm of a step's gradient.")
     optimizer: Optimizer = Optimizer()
     batch_size: int = Field(100, ge=2, description="Batch normalisation needs two sequences.")
     epochs: PositiveInt = Field(100, description="At most.")
-    monitor: Literal["loss", "auroc", "aupr", "pearson"] | None = Field(
-        None, description="Validation metric of plateau, early stop and best weights; all targets pooled. Default: "
-        "auroc for binary labels, pearson for real ones."
+    monitor: Literal["loss", "auroc", "aupr", "pearson", "pearson_mean"] | None = Field(
+        None, description="Validation metric of plateau, early stop and best weights; all targets pooled, but in "
+        "pearson_mean, the mean of their own. Default: auroc for binary labels, pearson for real ones."
     )  # fmt: skip
     plateau: Plateau | None = Plateau()
     early_stop: EarlyStop | None = EarlyStop()
@@ -133,9 +175,10 @@ class Training(Strict):
     precision: Literal["32-true", "bf16-mixed", "auto"] = Field(
         "32-true", description="'auto': bf16-mixed where the device computes it natively."
     )
-    data: Literal["memory", "stream"] = Field(
-        "memory", description="Keep the rows on the device, or read each batch from disk ahead of time."
-    )
+    data: Literal["memory", "stream"] | None = Field(
+        None, description="Keep the rows on the device, or read each batch from disk ahead of time. Default: memory, "
+        "of embeddings stream.",
+    )  # fmt: skip
     replicates: PositiveInt | None = Field(
         None, description="Trials trained together as one module. Default: all on a GPU, one on a CPU."
     )
@@ -150,8 +193,30 @@ class Training(Strict):
 
 # How the trainings of a task are carried out and watched, not what they learn: one value serves all its runs.
 CARRIED_OUT = ("device", "precision", "data", "replicates", "loggers", "gradients")
+# What `defaults` give heads of it; how they learn is that of their preset.
+OF_ANY_MODEL = ("device", "precision", "loggers", "save_minutes")
+# What only heads have.
+OF_HEADS = ("preset", "scale", "truncate")
+# Left out of a run's settings where they are off: a training that has ended is not made again for a new key.
+OFF = ("scale", "truncate", "clip_norm")
 
-FIXED = [f"training.{key}" for key in CARRIED_OUT]
+LEARNING = [key for key in Training.model_fields if key not in (*CARRIED_OUT, "save_minutes")]
+TrainingOfModel = partial(Training, LEARNING, "TrainingOfModel", "What of `training` is other for one head.")
+
+
+class TrainingOfTask(Training):
+    """How the runs of a task are trained."""
+
+    preset: Literal[tuple(HEAD_PRESETS)] = Field(
+        "corrected",
+        description="Of heads: the keys that are not given; 'cs282a': as the original trained them.",
+    )
+    by_model: dict[Literal[tuple(HEADS)], TrainingOfModel] = Field(
+        {}, description="Of heads: keys of `training` that are other for some of them, by name."
+    )
+
+
+FIXED = [f"training.{key}" for key in (*CARRIED_OUT, "preset")]
 Sweep = sweep_of({"model": Model, "training": Training}, without=FIXED)
 
 
@@ -341,12 +406,12 @@ class Task(Strict):
 
     title: str = ""
     dataset: Dataset
-    model: Model | None = Field(description="null: nothing is trained; the task is a data set.")
+    model: AnyModel | None = Field(description="null: nothing is trained; the task is a data set.")
     sweep: Sweep = Field(
         Sweep(), description="Lists of values of keys below model or training, as training.optimizer.lr: [1e-3, 1e-4]."
     )
     trials: PositiveInt = Field(3, description="Independent trainings of each run, each with its own seed.")
-    training: Training = Training()
+    training: TrainingOfTask = TrainingOfTask()
     evaluation: Evaluation = Evaluation()
     filters: Filters | None = Filters()
     activations: Activations = Activations()
@@ -361,6 +426,16 @@ class Task(Strict):
         """'binary' or 'real'."""
         return getattr(self.dataset, "target", "binary")
 
+    @property
+    def heads(self) -> bool:
+        """Whether its models are heads on embeddings; nothing is read from them as from networks on sequences."""
+        return isinstance(self.model, Heads)
+
+    @property
+    def data(self) -> str:
+        """Where training has its rows, 'memory' or 'stream'."""
+        return self.training.data or ("stream" if self.heads else "memory")
+
     @field_validator("sweep", mode="before")
     @classmethod
     def _nothing_that_all_runs_share(cls, sweep: Any) -> Any:
@@ -371,9 +446,48 @@ class Task(Strict):
         return sweep
 
     @model_validator(mode="after")
+    def _models_take_the_data(self):
+        if self.model is None:
+            return self
+        if self.heads != (self.dataset.kind == "embeddings"):
+            takes, others = ("embeddings", ARCHITECTURES) if self.heads else ("sequences", HEADS)
+            raise KeyProblem(
+                ("model", "name"),
+                f"{', '.join(self.model.name)} takes {takes}, and the data set is of kind {self.dataset.kind}; take "
+                f"one of {', '.join(others)}",
+            )
+        of_bins = [name for name in self.model.name if self.heads and HEADS[name].labels == "bins"]
+        if of_bins and getattr(self.dataset, "bins", None) is None:
+            raise KeyProblem(("model", "name"), f"{of_bins[0]} learns labels of bins; name their task: dataset.bins")
+        return self
+
+    @model_validator(mode="after")
+    def _only_heads_have_it(self):
+        training, swept = self.training, self.sweep.given()
+        if self.heads:
+            if strange := [key for key in swept if key.startswith("model.")]:
+                raise KeyProblem(("sweep", strange[0]), "of heads, give a list under 'model' instead")
+            for key in ("gradients", "replicates"):
+                if getattr(training, key) not in (None, 1):
+                    what = "heads have no first kernel" if key == "gradients" else "heads are trained one by one"
+                    raise KeyProblem(("training", key), what)
+            if other := [name for name in training.by_model if name not in self.model.name]:
+                raise KeyProblem(("training", "by_model", other[0]), "it is not among model.name")
+            # Nothing of what is read from networks on sequences is asked of heads.
+            object.__setattr__(self, "filters", None)
+            return self
+        plain = type(training)()
+        own = [("training", key) for key in (*OF_HEADS, "by_model") if getattr(training, key) != getattr(plain, key)]
+        own += [("sweep", key) for key in swept if key.partition(".")[2] in OF_HEADS]
+        own += [("training", "loss")] if training.loss == "poisson" else []
+        if own:
+            raise KeyProblem(own[0], f"only heads ({', '.join(HEADS)}) have it")
+        return self
+
+    @model_validator(mode="after")
     def _layers_can_be_read(self):
         sections = {"filters": self.filters, "scan": self.scan}
-        names = self.model.name if self.model else ()
+        names = self.model.name if self.model and not self.heads else ()
         for (key, section), name in itertools.product(sections.items(), names):
             layers = layers_over_bases(name)
             if section is not None and section.layer not in layers:
@@ -443,16 +557,20 @@ class Task(Strict):
 
     @model_validator(mode="after")
     def _every_run_can_be_trained(self):
-        _fits_the_labels(self.training, self.target_kind)
+        if not self.heads:
+            _fits_the_labels(self.training, self.target_kind)
         for run, point in self._points().items():
-            if point["model.first_sd"] is not None and point["model.first_initializer"] is not None:
+            if point.get("model.first_sd") is not None and point["model.first_initializer"] is not None:
                 raise KeyProblem(("model",), f"{run} has both first_sd and first_initializer; make one of them null")
+            swept = ("sweep",) if self.sweep.given() else None
             try:
-                _fits_the_labels(self._training(point), self.target_kind)
+                training = self._training(point)
+                _fits_the_labels(training, self.target_kind)
+                _fits_the_head(training, point["model.name"])
             except ValidationError as error:
-                raise KeyProblem(("sweep",), f"{run}: {message(error.errors()[0])}") from None
+                raise KeyProblem(swept or ("training",), f"{run}: {message(error.errors()[0])}") from None
             except KeyProblem as problem:
-                raise KeyProblem(("sweep",), f"{run}: {problem}") from None
+                raise KeyProblem(swept or problem.path, f"{run}: {problem}") from None
         return self
 
     def modisco_method(self) -> str:
@@ -475,6 +593,9 @@ class Task(Strict):
             return {}
         grid = self._model_lists() | self.sweep.given()
         points = (dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values()))
+        if self.heads:
+            # Points that differ in keys of other heads alone have one name, and are one run.
+            points = map(_of_its_own, points)
         return {run_name(point, grid): point for point in points}
 
     def runs(self) -> dict[str, dict[str, Any]]:
@@ -485,17 +606,37 @@ class Task(Strict):
         return {run: self._model_settings(point) for run, point in self._points().items()}
 
     def _model_settings(self, point: dict[str, Any]) -> dict[str, Any]:
+        if self.heads:
+            keys = ("name", *HEADS[point["model.name"]].keys)
+            return {key: point[f"model.{key}"] for key in keys}
         # A variant of the first layer that is not chosen is left out: a new kind of variant retrains no finished run.
         plain = {key: field.default for key, field in Model.model_fields.items() if key.startswith("first_")}
         settings = {key: point[f"model.{key}"] for key in Model.model_fields}
         return {key: value for key, value in settings.items() if plain.get(key) != [value]}
 
     def _training(self, point: dict[str, Any]) -> Training:
-        settings = self.training.model_dump()
+        if self.heads:
+            settings = self._training_of_head(point["model.name"])
+        else:
+            settings = self.training.model_dump(exclude={"by_model", "preset"})
         for key, value in point.items():
             if key.startswith("training."):
                 lay(settings, key.removeprefix("training."), value)
         return Training.model_validate(settings)
+
+    def _training_of_head(self, name: str) -> dict[str, Any]:
+        """Return the preset's settings, with those of the task and of this head laid over them."""
+        settings = copy.deepcopy(HEAD_PRESETS[self.training.preset][name])
+        own = self.training.by_model.get(name)
+        for_all = self.training.model_dump(exclude_unset=True, exclude={"by_model", "preset"})
+        for given in (for_all, own.model_dump(exclude_unset=True) if own else {}):
+            for key, value in given.items():
+                before = settings.get(key)
+                both = isinstance(value, dict) and isinstance(before, dict)
+                # Another optimiser has other arguments.
+                joined = both and value.get("name", before.get("name")) == before.get("name")
+                settings[key] = before | value if joined else value
+        return settings
 
     def training_settings(self, run: str | None = None) -> dict[str, Any]:
         """Return the settings of `cisflow.training.engine.fit`, with all defaults resolved.
@@ -507,7 +648,8 @@ class Task(Strict):
         """
         training = self.training if run is None else self._training(self._points()[run])
         binary = self.target_kind == "binary"
-        settings = training.model_dump(exclude={"optimizer", *CARRIED_OUT})
+        settings = training.model_dump(exclude={"optimizer", "by_model", "preset", *CARRIED_OUT, *OFF})
+        settings |= {key: value for key in OFF if (value := getattr(training, key)) not in (None, False)}
         settings["optimizer"] = training.optimizer.arguments()
         settings["loss"] = training.loss or ("binary_cross_entropy" if binary else "mean_squared_error")
         settings["monitor"] = training.monitor or ("auroc" if binary else "pearson")
@@ -520,8 +662,22 @@ def _listed(settings: dict[str, Any]) -> str:
     return ", ".join(f"{key}: {value}" for key, value in settings.items())
 
 
+def _of_its_own(point: dict[str, Any]) -> dict[str, Any]:
+    """Return a point of a grid without the keys that its head has not."""
+    others = {f"model.{key}" for kind in HEADS.values() for key in kind.keys}
+    others -= {f"model.{key}" for key in HEADS[point["model.name"]].keys}
+    return {key: value for key, value in point.items() if key not in others}
+
+
+def _fits_the_head(training: Training, name: str) -> None:
+    if training.loss == "poisson" and name != "linear-probe":
+        raise KeyProblem(("training", "loss"), f"poisson needs outputs above 0, and those of {name} are any numbers")
+    if training.loss == "poisson" and training.scale == "standard":
+        raise KeyProblem(("training", "scale"), "with loss: poisson, labels stay positive; take mean, sd or none")
+
+
 def _fits_the_labels(training: Training, target_kind: str) -> None:
-    allowed = {"binary": ("loss", "auroc", "aupr"), "real": ("loss", "pearson")}[target_kind]
+    allowed = {"binary": ("loss", "auroc", "aupr"), "real": ("loss", "pearson", "pearson_mean")}[target_kind]
     if training.monitor not in (None, *allowed):
         text = f"'{training.monitor}' needs other labels; for {target_kind} ones take {', '.join(allowed)}"
         raise KeyProblem(("training", "monitor"), text)

@@ -1,10 +1,12 @@
 """Evaluate the runs of a task: predictions of every trial, and their metrics."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import polars as pl
 import torch
@@ -12,19 +14,28 @@ from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
 from cisflow.evaluation.baselines import BASELINES
-from cisflow.evaluation.metrics import metric_rows
-from cisflow.evaluation.predict import predict
-from cisflow.io import atomic, h5_reader
+from cisflow.evaluation.metrics import metric_rows, pooled_rows
+from cisflow.evaluation.predict import predict, predict_batches
+from cisflow.io import atomic, h5_reader, h5_writer
+from cisflow.models.heads import Head
+from cisflow.models.zoo import HEADS
 from cisflow.tables import ABOUT, HISTORY, read_tsv
-from cisflow.training.checkpoint import load_model, read_description
+from cisflow.training.checkpoint import load_model, read_description, scale_of
+from cisflow.training.disk import OnDisk
+from cisflow.trials import OF_BINS
 
 Row = dict[str, Any]
-Arrays = Mapping[str, NDArray]
+Arrays = Mapping[str, NDArray | OnDisk]
+# The activation of heads, which have none that a task chooses, in tables.
+HEAD = "head"
 
 
 @dataclass(frozen=True)
 class Sets:
-    """Splits of a data set, in memory: the arrays x, y, id, and mask where there is one."""
+    """Splits of a data set: the arrays x, y, id, and mask where there is one.
+
+    They are in memory but for embeddings, and for labels of bins, `bins/y` and `bins/mask`, if there are any.
+    """
 
     kind: str
     targets: list[str]
@@ -48,8 +59,19 @@ def read_sets(path: str | Path, splits: Sequence[str]) -> Sets:
                 f"{path}: the split '{bins[0]}' has labels for bins, (n, bins, targets), and models predict (n, "
                 "targets). Make it with 'labels: window'."
             )
-        arrays = {split: {key: h5[split][key][:] for key in h5[split] if key != "truth"} for split in splits}
+        read = _read_embeddings if h5.attrs.get("input") == "embeddings" else _read
+        arrays = {split: read(path, h5[split]) for split in splits}
         return Sets(str(h5.attrs["kind"]), list(h5.attrs["targets"]), arrays)
+
+
+def _read(path: str | Path, group: h5py.Group) -> Arrays:
+    return {key: group[key][:] for key in group if key != "truth"}
+
+
+def _read_embeddings(path: str | Path, group: h5py.Group) -> Arrays:
+    far = ["x", *(f"bins/{key}" for key in group.get("bins", ()))]
+    near = {key: OnDisk(path, f"{group.name}/{key}")[:] for key in ("y", "mask", "id") if key in group}
+    return near | {key: OnDisk(path, f"{group.name}/{key}") for key in far}
 
 
 def trial_folders(run: str | Path) -> list[Path]:
@@ -77,13 +99,13 @@ def describe(trial: Path) -> Row:
     return {
         "run": trial.parent.name,
         "model": spec["name"],
-        "activation": spec["activation"],
+        "activation": spec.get("activation", HEAD),
         "trial": trial_number(trial),
     }
 
 
 def evaluate_run(
-    task: str, run: str | Path, sets: Sets, device: torch.device | str = "cpu"
+    task: str, run: str | Path, sets: Sets, device: torch.device | str = "cpu", bins: str | Path | None = None
 ) -> tuple[pl.DataFrame, list[Row]]:
     """Return predictions and metrics of all trials of a run.
 
@@ -95,24 +117,68 @@ def evaluate_run(
         What the models are evaluated on.
     device
         Where they run.
+    bins
+        HDF5 file to write if the models have an output for each bin: `trial-<number>/<split>`, float32 (n, bins,
+        targets), in the labels' units.
 
     Returns
     -------
     predictions
         A row for each trial, set and sequence: trial, set, id, and for each target `y.<target>` (label) and
-        `p.<target>` (prediction).
+        `p.<target>` (prediction). A label that was not measured is null.
     rows
         Rows of the metrics table, with the keys `tables.METRICS`.
     """
     tables: list[pl.DataFrame] = []
     rows: list[Row] = []
-    for trial in trial_folders(run):
-        model, about = load_model(trial, device=device), {"task": task, **describe(trial)}
-        for split, arrays in sets.splits.items():
-            p = predict(model, arrays["x"], sets.kind)
-            tables.append(_table(about["trial"], split, arrays, p, sets.targets))
-            rows += _rows(about, split, arrays, p, sets)
+    trials = trial_folders(run)
+    with _writer(trials[0], bins, sets.targets) as h5:
+        for trial in trials:
+            model, scale = load_model(trial, device=device), scale_of(trial, device)
+            about = {"task": task, **describe(trial)}
+            for split, arrays in sets.splits.items():
+                if h5 is None:
+                    p = predict(model, arrays["x"], sets.kind, scale)
+                else:
+                    of_bins = h5.create_dataset(
+                        f"{trial.name}/{split}", (len(arrays["y"]), model.bins, model.targets), "f4"
+                    )
+                    p = _predict_bins(of_bins, predict_batches(model, arrays["x"], sets.kind, scale))
+                    rows += _rows_of_bins(about, split, arrays, of_bins, sets)
+                tables.append(_table(about["trial"], split, arrays, p, sets.targets))
+                rows += _rows(about, split, arrays, p, sets, pooled=isinstance(model, Head))
     return pl.concat(tables), rows
+
+
+@contextmanager
+def _writer(trial: Path, bins: str | Path | None, targets: list[str]) -> Iterator[h5py.File | None]:
+    """Open the file of predictions for bins, if a trial's model makes them."""
+    kind = HEADS.get(read_description(trial)["model"]["name"])
+    if kind is None or kind.labels != "bins":
+        yield None
+        return
+    if bins is None:
+        raise ValueError(f"{trial}: the model has an output for each bin, and no file is named for them")
+    with h5_writer(bins, "predictions/1") as h5:
+        h5.attrs["targets"] = targets
+        yield h5
+
+
+def _predict_bins(into: h5py.Dataset, batches: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Write predictions (n, bins, targets), and return their means over the bins, (n, targets)."""
+    means, start = [], 0
+    for part in batches:
+        into[start : start + len(part)] = part
+        start += len(part)
+        means.append(part.mean(1))
+    return np.concatenate(means)
+
+
+def _rows_of_bins(about: Row, split: str, arrays: Arrays, p: h5py.Dataset, sets: Sets) -> Iterator[Row]:
+    if "bins/y" not in arrays:
+        return
+    for row in metric_rows(sets.kind, arrays["bins/y"], p, sets.targets, arrays.get("bins/mask")):
+        yield {**about, "set": split, **row, "metric": f"{row['metric']}{OF_BINS}"}
 
 
 def evaluate_baseline(task: str, name: str, train: Arrays, sets: Sets) -> list[Row]:
@@ -126,8 +192,10 @@ def evaluate_baseline(task: str, name: str, train: Arrays, sets: Sets) -> list[R
     ]
 
 
-def _rows(about: Row, split: str, arrays: Arrays, p: NDArray, sets: Sets) -> Iterator[Row]:
-    for row in metric_rows(sets.kind, arrays["y"], p, sets.targets, arrays.get("mask")):
+def _rows(about: Row, split: str, arrays: Arrays, p: NDArray, sets: Sets, pooled: bool = False) -> Iterator[Row]:
+    y, mask = arrays["y"], arrays.get("mask")
+    found = metric_rows(sets.kind, y, p, sets.targets, mask)
+    for row in found + (pooled_rows(sets.kind, y, p, mask) if pooled else []):
         yield {**about, "set": split, **row}
 
 
@@ -135,7 +203,11 @@ def _table(trial: int, split: str, arrays: Arrays, p: NDArray, targets: list[str
     columns = {"trial": np.full(len(p), trial, np.int32), "set": [split] * len(p), "id": arrays["id"].astype(str)}
     for index, target in enumerate(targets):
         columns |= {f"y.{target}": arrays["y"][:, index], f"p.{target}": p[:, index]}
-    return pl.DataFrame(columns)
+    table = pl.DataFrame(columns)
+    if "mask" not in arrays:
+        return table
+    measured = (pl.Series(f"y.{target}", arrays["mask"][:, index]) for index, target in enumerate(targets))
+    return table.with_columns(pl.when(mask).then(pl.col(mask.name)).alias(mask.name) for mask in measured)
 
 
 def histories(task: str, run: str | Path) -> pl.DataFrame:

@@ -116,18 +116,19 @@ def metric_rows(
     kind
         'binary' or 'real'.
     y, p
-        Labels and predictions (n, targets).
+        Labels and predictions (n, targets), or (n, bins, targets), where each bin is one more row. They may be HDF5
+        arrays: one target is in memory at a time.
     targets
-        Names of the columns.
+        Names of the last axis.
     mask
-        Where labels were measured (n, targets); None for everywhere.
+        Where labels were measured, of y's shape; None for everywhere.
     """
-    mask = np.ones(y.shape, bool) if mask is None else mask
     rows: list[dict[str, object]] = []
     values: dict[str, list[float]] = {name: [] for name in METRICS[kind]}
     for column, target in enumerate(targets):
-        measured = mask[:, column]
-        found = target_metrics(kind, y[measured, column], p[measured, column])
+        labels, predicted = y[..., column].ravel(), p[..., column].ravel()
+        measured = np.ones(labels.shape, bool) if mask is None else mask[..., column].ravel()
+        found = target_metrics(kind, labels[measured], predicted[measured])
         for name, value in found.items():
             rows.append({"target": target, "metric": name, "value": value, "n": int(measured.sum())})
             values[name] += [] if value is None else [value]
@@ -135,3 +136,13 @@ def metric_rows(
         mean = float(np.mean(defined)) if defined else None
         rows.append({"target": "mean", "metric": name, "value": mean, "n": len(defined)})
     return rows
+
+
+def pooled_rows(kind: str, y: NDArray, p: NDArray, mask: NDArray[np.bool_] | None = None) -> list[dict[str, object]]:
+    """Return rows as `metric_rows` does, with the target 'pooled': all targets of all rows as if they were one.
+
+    Targets of different scales correlate when pooled, whatever a model knows of each.
+    """
+    mask = np.ones(y.shape, bool) if mask is None else mask
+    found = target_metrics(kind, y[mask], p[mask])
+    return [{"target": "pooled", "metric": name, "value": value, "n": int(mask.sum())} for name, value in found.items()]

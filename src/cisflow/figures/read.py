@@ -44,7 +44,8 @@ def with_panel(table: pl.DataFrame) -> pl.DataFrame:
 
     Runs of a sweep differ in more than model and activation, and their trials are no sample of one thing.
     """
-    further = pl.col("run").str.strip_prefix(pl.concat_str("model", pl.lit("_"), "activation"))
+    further = pl.col("run").str.strip_prefix(pl.col("model"))
+    further = further.str.strip_prefix(pl.concat_str(pl.lit("_"), "activation"))
     return table.with_columns(pl.concat_str("model", further.str.replace("_", ", ", literal=True)).alias("panel"))
 
 

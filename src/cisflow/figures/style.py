@@ -75,6 +75,7 @@ HISTORY_LABELS = {
     "valid_auroc": "validation AUROC",
     "valid_aupr": "validation AUPR",
     "valid_pearson": "validation correlation",
+    "valid_pearson_mean": "validation correlation, mean over targets",
 }
 
 _STYLE: dict[str, Any] = {

@@ -50,7 +50,7 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(replicates, features_out)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, R * in) to (batch, R * out)."""
+        """(batch, R * in) to (batch, R * out); for one replicate also (..., in) to (..., out)."""
         replicates, _, features_in = self.weight.shape
         if replicates == 1:
             return F.linear(x, self.weight[0], None if self.bias is None else self.bias[0])
@@ -82,6 +82,19 @@ class BatchNorm(nn.Module):
         mean, var = self.running_mean.view(-1), self.running_var.view(-1)
         weight, bias = self.weight.view(-1), self.bias.view(-1)
         return F.batch_norm(x, mean, var, weight, bias, self.training, momentum=0.01, eps=1e-3)
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation over the last axis, for one replicate; epsilon 1e-5, weight and bias (1, channels)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1, channels))
+        self.bias = nn.Parameter(torch.zeros(1, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., channels) to (..., channels)."""
+        return F.layer_norm(x, self.weight.shape[1:], self.weight[0], self.bias[0])
 
 
 class MaxPool(nn.Module):
@@ -158,7 +171,7 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.p, True)
-        if x.dim() == 2:
+        if x.dim() != 4:
             return x * self.noise.mask(x.shape, self.p, x.dtype)
         # The mask has the memory order of the map.
         last = x.permute(0, 2, 3, 1)

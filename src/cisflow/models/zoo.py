@@ -108,6 +108,24 @@ def layers_over_bases(name: str) -> list[str]:
     return layers
 
 
+@dataclass(frozen=True)
+class HeadKind:
+    """A head on embeddings: which labels it predicts, one a window or one a bin, and which settings it has."""
+
+    labels: Literal["window", "bins"]
+    keys: tuple[str, ...] = ()
+
+
+# Networks on the embeddings of a pretrained trunk. Source: github.com/OberonDixon/basenji2_cs282a_cpg-lmnb1.
+HEADS: dict[str, HeadKind] = {
+    "linear-probe": HeadKind("bins"),
+    "conv-perceptron": HeadKind("window", ("units",)),
+    "max-pool-perceptron": HeadKind("window", ("units",)),
+    "self-attention": HeadKind("window", ("attention_axis", "attention_heads", "dropout")),
+}
+# Along what a window's bins attend: each other, or, as the original did by mistake, the same bin of the batch's others.
+ATTENTION_AXES = ("position", "batch")
+
 # First-layer activations f(x) of the batch-normalised pre-activation x. `cisflow.models.activations` computes them.
 ACTIVATIONS: dict[str, str] = {
     "relu": "max(0, x)",

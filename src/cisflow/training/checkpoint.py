@@ -19,19 +19,16 @@ from torch import Tensor, nn
 from cisflow import __version__
 from cisflow.errors import CisflowError
 from cisflow.io import atomic, write_json, write_tsv
-from cisflow.models.convnet import ConvNet
+from cisflow.models.build import Network, build
+from cisflow.training.scale import Scale
 
 SCHEMA = "checkpoint/1"
 
 
-def build(description: Mapping[str, Any], replicates: int = 1) -> ConvNet:
-    """Return an untrained model from what `model.json` holds: `model`, `length` and `targets`."""
-    return ConvNet(dict(description["model"]), description["length"], len(description["targets"]), replicates)
-
-
 def model_key(description: Mapping[str, Any]) -> str:
-    """Return a hash of what weights belong to: model, length, targets and their kind."""
-    parts = {key: description[key] for key in ("model", "length", "targets", "kind")}
+    """Return a hash of what weights belong to: model, length, targets and their kind; of a head, bins and channels."""
+    keys = ("model", "length", "targets", "kind", "bins", "channels")
+    parts = {key: description[key] for key in keys if key in description}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -108,7 +105,7 @@ def checkpoint_files(runs: Iterable[str | Path]) -> list[Path]:
     return [folder / f"{read_description(folder)['weights']}.safetensors" for folder in folders]
 
 
-def load_model(folder: str | Path, weights: str | None = None, device: torch.device | str = "cpu") -> ConvNet:
+def load_model(folder: str | Path, weights: str | None = None, device: torch.device | str = "cpu") -> Network:
     """Return a trained model, in evaluation mode.
 
     Parameters
@@ -134,15 +131,27 @@ def load_model(folder: str | Path, weights: str | None = None, device: torch.dev
         raise CisflowError(f"{folder}/model.json: it describes no model that can be built ({error}).") from error
     _check_same_model(path, model, tensors)
     if metadata.get("model") != key:
+        about = ", ".join(str(model.spec[key]) for key in ("name", "activation") if key in model.spec)
         raise CisflowError(
             f"{path}: the weights are of another model than {folder}/model.json describes "
-            f"({model.spec['name']}, {model.spec['activation']}), though of the same shape. Do not mix checkpoints."
+            f"({about}), though of the same shape. Do not mix checkpoints."
         )
     model.load_state_dict({name: tensor.unsqueeze(0) for name, tensor in tensors.items()})
     return model.eval().to(device)
 
 
-def untrained_model(folder: str | Path, device: torch.device | str = "cpu") -> ConvNet:
+def scale_of(folder: str | Path, device: torch.device | str = "cpu") -> Scale | None:
+    """Return the scale that brings a trained model's outputs into the labels' units; None where they are in them.
+
+    Raises
+    ------
+    CisflowError
+        The folder is no checkpoint.
+    """
+    return Scale.described(read_description(folder).get("scale"), device)
+
+
+def untrained_model(folder: str | Path, device: torch.device | str = "cpu") -> Network:
     """Return the network of a checkpoint as it was when its training began, in evaluation mode.
 
     It is built anew and its weights are drawn from the trial's own seed, as `engine.fit` does; batch normalisation has
@@ -164,7 +173,7 @@ def untrained_model(folder: str | Path, device: torch.device | str = "cpu") -> C
     return model.eval().to(device)
 
 
-def _check_same_model(path: Path, model: ConvNet, found: Mapping[str, Tensor]) -> None:
+def _check_same_model(path: Path, model: Network, found: Mapping[str, Tensor]) -> None:
     expected = {name: tuple(tensor.shape[1:]) for name, tensor in model.state_dict().items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
     wrong = [

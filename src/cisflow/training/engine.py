@@ -20,13 +20,15 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
 from cisflow.errors import CisflowError
-from cisflow.models.convnet import ConvNet, split_replicates
+from cisflow.models.build import build
+from cisflow.models.convnet import split_replicates
 from cisflow.models.device import choose_device
 from cisflow.training import checkpoint
 from cisflow.training.data import DataInfo, Rows, order
 from cisflow.training.gradients import first_kernel_gradient, moments
 from cisflow.training.losses import LOSSES
-from cisflow.training.metrics import epoch_metrics
+from cisflow.training.metrics import METERS
+from cisflow.training.scale import Scale
 from cisflow.training.schedule import Schedule
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -37,9 +39,6 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 # Where to compute; 'any' takes a GPU if one is visible.
 DEVICES = ("gpu", "cpu", "any")
 log = logging.getLogger(__name__)
-
-# Rows a batch when nothing is learned.
-EVALUATION_BATCH = 1000
 
 
 class Interrupted(Exception):
@@ -127,15 +126,17 @@ def fit(
     Parameters
     ----------
     spec
-        The model, for `ConvNet`; it says which kernels have which penalty l2 * sum(w^2).
+        The model, for `ConvNet` or `Head`; it says which kernels have which penalty l2 * sum(w^2).
     info, train, valid
         The data set's description and its two splits.
     settings
         `loss`, `optimizer` (`name`, `lr`, and the optimiser's own arguments), `batch_size`, `epochs`, `monitor`
-        ('loss', 'auroc', 'aupr', 'pearson'), `mode`, `plateau`, `early_stop` (see `Schedule`), `weights`
-        ('best' or 'last': which of the two a reader gets by default), and optionally `diverged` ('keep': a trial whose
-        loss is not a number any more ends there, with its weights as they are) and `gradients` ('first': the history
-        has mean and s.d. of the first kernel's gradient; the training itself is not changed).
+        ('loss', 'auroc', 'aupr', 'pearson', 'pearson_mean'), `mode`, `plateau`, `early_stop` (see `Schedule`),
+        `weights` ('best' or 'last': which of the two a reader gets by default), and optionally `diverged` ('keep': a
+        trial whose loss is not a number any more ends there, with its weights as they are), `gradients` ('first': the
+        history has mean and s.d. of the first kernel's gradient; the training itself is not changed), `scale` (how
+        labels are learned, see `Scale`; the metrics are those of outputs in the labels' units), `truncate` (True:
+        labels are learned without their decimals), and `clip_norm` (a trial's gradient is scaled down to this norm).
     seeds
         Seed of each trial, by its name.
     folder
@@ -164,12 +165,26 @@ class Training:
         self.spec, self.info, self.train, self.valid, self.settings = spec, info, train, valid, settings
         self.folder, self.fabric, self.resume, self.on_epoch = folder, fabric, resume, on_epoch
         self.trials = [Trial(name, seed, Schedule(settings)) for name, seed in seeds.items()]
+        self.loss = LOSSES[settings["loss"]]
+        self.scale = Scale.of(train, info, settings.get("scale", "none"))
+        self._check_labels()
         self.noise_seed = self.trials[0].seed
         self.epoch = self.step = 0
         self.loss_sum = torch.zeros(len(self.trials), dtype=torch.float64, device=fabric.device)
         self.saved_at = time.monotonic()
         self._build(len(self.trials))
         self.model.reset([trial.seed for trial in self.trials])
+
+    def _check_labels(self) -> None:
+        if self.settings["loss"] != "poisson":
+            return
+        for split, rows in {"train": self.train, "valid": self.valid}.items():
+            for y, mask in rows.labels():
+                if ((y < 0) & (mask if mask is not None else True)).any():
+                    raise CisflowError(
+                        f"training.loss: poisson is of labels that are not negative, and the split '{split}' has "
+                        "negative ones; take mean_squared_error."
+                    )
 
     def run(self) -> None:
         """Train every trial to its end."""
@@ -185,7 +200,7 @@ class Training:
             self.resume.path.unlink(missing_ok=True)
 
     def _build(self, replicates: int) -> None:
-        model = ConvNet(self.spec, self.info.length, len(self.info.targets), replicates).to(self.fabric.device)
+        model = build({"model": self.spec, **self.info.description()}, replicates).to(self.fabric.device)
         self.model = self.fabric.setup_module(model)
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
@@ -210,33 +225,46 @@ class Training:
     def _step(self, batch) -> Tensor:
         self.model.noise.reset(self.noise_seed, self.epoch * (self.train.count + 1) + self.step)
         outputs = split_replicates(self.model(**batch.inputs()).float(), len(self.trials))
-        losses = LOSSES[self.settings["loss"]](outputs, batch.y, batch.mask)
+        losses = self.loss(outputs, self._learned(batch.y), batch.mask)
         torch._foreach_zero_(self.gradients)
         self.fabric.backward(losses.sum())
         for l2, kernels in self.penalties.items():
             # The gradient of l2 * sum(w^2), without building the sum in every step.
             torch._foreach_add_([p.grad for p in kernels], kernels, alpha=2 * l2)
+        if self.settings.get("clip_norm"):
+            for group in self.optimizer.param_groups:
+                nn.utils.clip_grad_norm_(group["params"], self.settings["clip_norm"])
         self.optimizer.step()
         return losses.detach() * batch.y.shape[1]
+
+    def _learned(self, y: Tensor) -> Tensor:
+        """Return labels as the model learns them."""
+        y = y.trunc() if self.settings.get("truncate") else y
+        return y if self.scale is None else self.scale.learned(y)
 
     @torch.inference_mode()
     def _validate(self) -> tuple[Tensor, list[dict[str, float]]]:
         """Return the validation loss (R,), and the metrics of each trial."""
         self.model.eval()
-        batches = self.valid.batches(torch.arange(self.valid.count), EVALUATION_BATCH)
-        parts = [split_replicates(self.model(**batch.inputs()).float(), len(self.trials)) for batch in batches]
-        outputs, y, mask = torch.cat(parts, dim=1), self.valid.labels(), self.valid.mask()
-        whole = (len(self.trials), -1, -1)
-        losses = LOSSES[self.settings["loss"]](outputs, y.expand(whole), mask if mask is None else mask.expand(whole))
-        return losses, [epoch_metrics(self.info.kind, output, y, mask) for output in outputs]
+        size = self.valid.evaluation_batch
+        if getattr(self.model.module, "needs_batch_mates", False):
+            size = self.settings["batch_size"]
+        meter, total, measured = METERS[self.info.kind](), torch.zeros_like(self.loss_sum), 0
+        for batch in self.valid.batches(torch.arange(self.valid.count), size):
+            outputs = split_replicates(self.model(**batch.inputs()).float(), len(self.trials))
+            y, mask = self._learned(batch.y).expand_as(outputs), batch.mask
+            count = batch.y.numel() if mask is None else mask.sum()
+            total += count * self.loss(outputs, y, mask if mask is None else mask.expand_as(outputs))
+            measured += count
+            meter.add(outputs if self.scale is None else self.scale.in_units(outputs), batch.y, mask)
+        return (total / max(int(measured), 1)).float(), meter.metrics()
 
     def _measure_gradients(self) -> list[dict[str, float]]:
         """Return what the history has of each trial's gradients; `_validate` left the model in evaluation mode."""
         if self.settings.get("gradients") is None:
             return [{} for _ in self.trials]
-        loss = LOSSES[self.settings["loss"]]
         # As many rows at a time as a step has, so that it needs no more memory than one.
-        return moments(first_kernel_gradient(self.model.module, self.train, loss, self.settings["batch_size"]))
+        return moments(first_kernel_gradient(self.model.module, self.train, self.loss, self.settings["batch_size"]))
 
     def _end_epoch(
         self, losses: Tensor, metrics: list[dict[str, float]], gradients: list[dict[str, float]], seconds: float
@@ -290,9 +318,8 @@ class Training:
         folder = self.folder / trial.name
         description = {
             "model": self.spec,
-            "length": self.info.length,
-            "targets": self.info.targets,
-            "kind": self.info.kind,
+            **self.info.description(),
+            **({} if self.scale is None else {"scale": self.scale.description()}),
             "weights": self.settings["weights"],
             "seed": trial.seed,
             "epochs": len(trial.history),

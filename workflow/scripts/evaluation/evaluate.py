@@ -36,7 +36,7 @@ def main() -> None:
     device = choose_device(args.device)
     sets, rows = read_sets(args.dataset, args.splits), []
     for folder in args.runs:
-        table, found = evaluate_run(args.task, folder, sets, device)
+        table, found = evaluate_run(args.task, folder, sets, device, args.predictions / f"{folder.name}.bins.h5")
         write_parquet(args.predictions / f"{folder.name}.parquet", table)
         rows += found
         logging.info("%s %s: %d predictions", args.task, folder.name, len(table))

@@ -16,6 +16,7 @@ import torch
 
 from cisflow.errors import CisflowError
 from cisflow.io import sha256
+from cisflow.models.zoo import HEADS
 from cisflow.provenance import code_hash, record
 from cisflow.script import TRY_AGAIN, json_value, parser, run
 from cisflow.seeds import seed_of
@@ -52,10 +53,14 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     engine.keep_freed_memory()
     fabric = engine.make_fabric(args.device, args.precision)
-    info, (train, valid) = load(args.dataset, ["train", "valid"], fabric.device, args.data == "memory")
+    head = HEADS.get(args.model["name"])
+    labels = head.labels if head else "window"
+    info, (train, valid) = load(args.dataset, ["train", "valid"], fabric.device, args.data == "memory", labels)
+    if (head is None) != (info.channels is None):
+        raise CisflowError(f"{args.model['name']} takes {'embeddings' if head else 'sequences'}, not {args.dataset}.")
     seeds = {f"trial-{number}": seed_of(args.task, args.run, f"trial-{number}") for number in range(args.trials)}
     settings = {"model": args.model, "training": args.training, "trials": args.trials, "threads": args.threads}
-    together = args.replicates or (args.trials if fabric.device.type == "cuda" else 1)
+    together = 1 if head else args.replicates or (args.trials if fabric.device.type == "cuda" else 1)
     where = {
         "device": str(fabric.device),
         "precision": str(fabric.strategy.precision.precision),
