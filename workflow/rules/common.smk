@@ -315,7 +315,8 @@ def plot_settings(wildcards):
     split = drawn.split if drawn.split in task.evaluation.splits else task.evaluation.splits[-1]
     tracks = drawn.along if wildcards.plot == "chromosomes" else drawn.tracks
     # Not sorted: tracks and chromosomes stand in the order of the configuration.
-    return json.dumps({"split": split, "tracks": tracks, "chromosomes": drawn.chromosomes})
+    settings = {"split": split, "tracks": tracks, "chromosomes": drawn.chromosomes}
+    return json.dumps(settings | {"runs": [], "names": []})
 
 
 def windows_of(wildcards):

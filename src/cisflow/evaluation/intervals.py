@@ -82,17 +82,14 @@ def moments(
     defined
         (columns,): whether labels and predictions vary, so that there is a correlation.
     """
-    measured = ~np.isnan(y)
-    # Predictions that are no numbers make sums that are none.
-    with np.errstate(invalid="ignore", over="ignore"):
-        a, varies = _standardised(y, measured)
-        b, differs = _standardised(p, measured)
-        error = np.where(measured, y - p, 0) ** 2
-        parts = np.stack([measured.astype(float), a, b, a * a, b * b, a * b, error], axis=1)
+    measured, p = ~np.isnan(y), np.where(np.isfinite(p), p, np.nan)
+    a, varies = _standardised(y, measured)
+    b, differs = _standardised(p, measured)
+    error = np.where(measured, y - p, 0) ** 2
+    parts = np.stack([measured.astype(float), a, b, a * a, b * b, a * b, error], axis=1)
     order = np.argsort(block, kind="stable")
     first = np.flatnonzero(np.diff(block[order], prepend=-1))
-    sums = np.add.reduceat(parts[order], first, axis=0)
-    return np.where(np.isfinite(sums), sums, np.nan), varies & differs
+    return np.add.reduceat(parts[order], first, axis=0), varies & differs
 
 
 def _standardised(values: NDArray, measured: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

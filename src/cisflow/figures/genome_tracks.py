@@ -17,6 +17,7 @@ from cisflow.figures.style import (
     BLACK,
     GREY,
     MIDDLE_GREY,
+    PAGE_HEIGHT,
     SPLIT_SHADES,
     TWO_COLUMNS,
     WHITE,
@@ -36,6 +37,8 @@ HEADING, SCALE = 5, 9
 LEFT, RIGHT = 13, 30
 # Stretches are joined when less than this part of the chromosome is between them.
 NEAR = 1e-4
+# Lower strips, in millimetres, cannot be read: the last chromosomes and tracks are left out.
+LOWEST = 4
 NOWHERE = "unindexed"
 
 
@@ -58,15 +61,18 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     """
     profiles = read_tsv(tables["profiles"], HEAD_PROFILES)
     composition = read_tsv(tables["composition"], HEAD_COMPOSITION)
-    runs = read_runs(tables["heads"], settings.get("runs", ()))
-    chromosomes = list(settings.get("chromosomes", ())) or in_order(composition["chrom"].to_list(), ())
-    tracks = list(settings.get("tracks", ())) or in_order(profiles["target"].to_list(), ())
+    runs = read_runs(tables["heads"], settings["runs"])
+    chromosomes = list(settings["chromosomes"]) or in_order(composition["chrom"].to_list(), ())
+    tracks = list(settings["tracks"]) or in_order(profiles["target"].to_list(), ())
+    strips = 1 + len(runs.names)
+    room = max(int((PAGE_HEIGHT - ABOVE - BELOW - HEADING - SCALE) // (TITLE + strips * LOWEST)), 1)
+    asked, tracks = len(tracks) * len(chromosomes), tracks[:room]
+    chromosomes = chromosomes[: max(room // max(len(tracks), 1), 1)]
     groups = [(chrom, track) for chrom in chromosomes for track in tracks]
     if not groups:
         return only_words("No window of an evaluated split is on the chromosomes of this table.", HEAD_PROFILES)
     shown = profiles.filter(pl.col("chrom").is_in(chromosomes) & pl.col("target").is_in(tracks))
     shown = shown.filter(pl.col("run").is_in([LABELS, *runs.names]))
-    strips = 1 + len(runs.names)
     others = ABOVE + BELOW + TITLE * len(groups) + (HEADING + SCALE) * len(chromosomes)
     height = row_height(STRIP, strips * len(groups), others)
     with style():
@@ -89,7 +95,8 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         _key(figure, composition)
         footnote(
             figure, "Means over the windows whose target regions are over a stretch (those of train overlap by half); "
-            "predictions of the first trial, labels in grey behind them.",
+            "predictions of the first trial, labels in grey behind them."
+            + f" No room for {asked - len(groups)} more." * (asked > len(groups)),
         )  # fmt: skip
     return figure, shown
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 from matplotlib.figure import Figure
 
+from cisflow.config.strict import did_you_mean
+from cisflow.errors import CisflowError
 from cisflow.figures.panels import in_order
 from cisflow.figures.style import GREY, TWO_COLUMNS, in_turn, missing, new_figure, style
 from cisflow.tables import HEADS, read_tsv
@@ -35,7 +37,13 @@ class Runs:
 
 
 def read_runs(path: str, chosen: Sequence[str] = ()) -> Runs:
-    """Return the runs of the table `tables.HEADS`, or those chosen; one is called by its model if no other has that."""
+    """Return the runs of the table `tables.HEADS`, or those chosen; one is called by its model if no other has that.
+
+    Raises
+    ------
+    CisflowError
+        A run that is chosen is not there.
+    """
     table = read_tsv(path, HEADS)
     names = in_order(table["run"].to_list(), ())
     models = dict(table.select("run", "model").iter_rows())
@@ -43,8 +51,10 @@ def read_runs(path: str, chosen: Sequence[str] = ()) -> Runs:
     labels = {
         run: shortened((models[run] if alone[run] else run).replace("-", " ").replace("_", ", ")) for run in names
     }
+    if unknown := [run for run in chosen if run not in names]:
+        raise CisflowError(f"{path}: there is no run '{unknown[0]}'.{did_you_mean(unknown[0], names)}")
     # Of all runs, so that a choice changes no colour.
-    return Runs([run for run in names if run in chosen or not chosen], labels, in_turn(names), table)
+    return Runs(list(chosen) or names, labels, in_turn(names), table)
 
 
 def shortened(text: str, letters: int = LETTERS) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cisflow.figures.heads import BASELINE, MEAN, POOLED, Runs, footnote, read_runs, shortened, splits_of
 from cisflow.figures.panels import in_order
@@ -26,6 +27,8 @@ COLUMNS = (
 PLACES = (0, 0.05, 0.26, 0.3, 0.445, 0.59, 0.74, 0.885, 1)
 SIDES = ("left", "left", *["right"] * 7)
 FALSE_DISCOVERY = 0.05
+# What a page has room for in b and c.
+TRACKS, PAIRS = 32, 28
 
 
 def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure, pl.DataFrame]:
@@ -46,15 +49,17 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         The plotted numbers, as the tables `scores` (part a or b) and `comparison` (part c).
     """
     scores, pairs = read_tsv(tables["scores"], HEAD_SCORES), read_tsv(tables["comparison"], HEAD_COMPARISON)
-    runs = read_runs(tables["heads"], settings.get("runs", ()))
+    runs = read_runs(tables["heads"], settings["runs"])
     split, splits = settings["split"], splits_of(scores)
     own = scores.filter(pl.col("run").is_in([*runs.names, BASELINE]))
     of_targets = [target for target in in_order(own["target"].to_list(), ()) if target not in (MEAN, POOLED)]
-    tracks = list(settings.get("tracks", ())) or of_targets
+    asked = list(settings["tracks"]) or of_targets
+    tracks = asked[:TRACKS]
     of_split = (pl.col("set") == split) & (pl.col("metric") == "pearson")
     of_tracks = own.filter(of_split & pl.col("target").is_in(tracks) & (pl.col("run") != BASELINE))
     pairs = pairs.filter(of_split & pl.col("run").is_in(runs.names) & pl.col("other").is_in(runs.names))
-    names = list(dict.fromkeys(pairs.select("run", "other").iter_rows()))
+    every = list(dict.fromkeys(pairs.select("run", "other").iter_rows()))
+    names = every[:PAIRS]
     lines = len(splits) * (len(runs.names) + 1)
     table = ABOVE + 8 + LINE * (lines + 0.5 * len(splits))
     below = max(TRACK * len(tracks), PAIR * len(names), 40)
@@ -73,11 +78,16 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         panel(c, "c", x=-32, y=3)
         footnote(
             figure, f"{runs.intervals()}\nPooled: all tracks as one, so that what is between tracks counts, too, as "
-            "the baseline shows: it predicts each track's mean over the training split.",
+            "the baseline shows: it predicts each track's mean over the training split."
+            + _no_room(len(asked) - len(tracks), len(every) - len(names)),
         )  # fmt: skip
     parts = [own.filter(pl.col("target").is_in([MEAN, POOLED])), of_tracks, pairs]
     return figure, pl.concat([part.with_columns(part=pl.lit(x)) for part, x in zip(parts, "abc", strict=True)],
         how="diagonal_relaxed")  # fmt: skip
+
+
+def _no_room(tracks: int, pairs: int) -> str:
+    return f" No room for {tracks} tracks, {pairs} pairs." if tracks or pairs else ""
 
 
 def _table(axes: Axes, own: pl.DataFrame, runs: Runs, splits: Sequence[str]) -> None:
@@ -170,6 +180,7 @@ def _pairs(axes: Axes, pairs: pl.DataFrame, names: Sequence[tuple[str, str]], ru
             fontsize=6,
             va="center",
         )
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.axvline(0, color=GREY, linewidth=0.6, linestyle=(0, (3, 1.5)), zorder=0)
     axes.set_yticks(
         range(len(names)), [f"{runs.labels[a]}\n− {runs.labels[b]}" for a, b in names], fontsize=6, linespacing=1.0

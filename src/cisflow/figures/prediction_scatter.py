@@ -19,6 +19,8 @@ from cisflow.tables import HEAD_DENSITY, HEAD_SCORES, read_tsv
 # Millimetres: above and below all panels, left of each block of tracks, between panels, and above each row.
 ABOVE, BELOW, LEFT, GAP, TITLE = 9, 11, 10, 1.2, 5.4
 LARGEST = 38
+# Below this side, in millimetres, nothing can be seen in a panel: tracks are left out.
+SMALLEST = 11
 
 
 def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure, pl.DataFrame]:
@@ -39,16 +41,20 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         The plotted numbers, as the table `density`, with pearson, spearman and n of each panel.
     """
     density, scores = read_tsv(tables["density"], HEAD_DENSITY), read_tsv(tables["scores"], HEAD_SCORES)
-    runs = read_runs(tables["heads"], settings.get("runs", ()))
+    runs = read_runs(tables["heads"], settings["runs"])
     own = density.filter((pl.col("set") == settings["split"]) & pl.col("run").is_in(runs.names))
     there = in_order(own["target"].to_list(), ())
-    tracks = list(settings.get("tracks", ())) or there
+    tracks = list(settings["tracks"]) or there
     if own.is_empty():
         known = ", ".join(in_order(density["set"].to_list(), ())) or "none"
         return only_words(
             f"There are no predictions of the split {settings['split']}; evaluated: {known}. Add it to "
             "evaluation.splits.", HEAD_DENSITY,
         )  # fmt: skip
+    left_out = len(tracks)
+    while len(tracks) > 1 and _layout(len(tracks), len(runs.names)).side < SMALLEST:
+        tracks = tracks[:-1]
+    left_out -= len(tracks)
     shown = _with_scores(own.filter(pl.col("target").is_in(tracks)), scores)
     layout = _layout(len(tracks), len(runs.names))
     with style():
@@ -56,7 +62,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         for number, track in enumerate(tracks):
             _row(figure, layout, number, track, shown.filter(pl.col("target") == track), runs)
         _heads(figure, layout, runs, min(layout.blocks, len(tracks)))
-        _key(figure, layout, shown, settings["split"])
+        _key(figure, layout, shown, settings["split"], left_out)
     return figure, shown
 
 
@@ -171,12 +177,13 @@ def _wrapped(text: str, letters: int) -> str:
     return "\n".join(shortened(" ".join(part), letters + 2) for part in (words[:cut], words[cut:]))
 
 
-def _key(figure: Figure, layout: _Layout, shown: pl.DataFrame, split: str) -> None:
+def _key(figure: Figure, layout: _Layout, shown: pl.DataFrame, split: str, left_out: int) -> None:
     low, high = shown["n"].drop_nulls().min(), shown["n"].drop_nulls().max()
     number = "" if low is None else f"{high:,}" if low == high else f"{low:,} to {high:,}"
     text = (
         f"Split {split}, {number} windows a panel, first trial. Across: label; upwards: prediction, on the same scale, "
         "in the unit of the track; dashed: equal.\nDarker: more windows (logarithmic in each panel). r: Pearson, ρ: "
         "Spearman correlation, of all windows; beyond: windows that are not drawn."
+        f"{f' No room for {left_out:,} tracks.' * bool(left_out)}"
     )
     figure.text(2 / TWO_COLUMNS, 1.2 / layout.height, text, fontsize=6, color=GREY, va="bottom")

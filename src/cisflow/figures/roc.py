@@ -46,8 +46,8 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         The plotted numbers: points of curves as the table `roc`, and areas as the table `domains`.
     """
     areas, curves = read_tsv(tables["domains"], HEAD_DOMAINS), read_tsv(tables["roc"], HEAD_ROC)
-    runs = read_runs(tables["heads"], settings.get("runs", ()))
-    names = list(settings.get("names", ())) or in_order(areas["name"].to_list(), ())
+    runs = read_runs(tables["heads"], settings["runs"])
+    names = list(settings["names"]) or in_order(areas["name"].to_list(), ())
     if areas.is_empty():
         return only_words(
             "No domains and no differences are named: evaluation.domains, evaluation.differences.", HEAD_ROC
@@ -84,7 +84,7 @@ def _title(of_name: pl.DataFrame) -> str:
     if of_name.is_empty():
         return ""
     row = of_name.row(0, named=True)
-    return shortened(WORDS[row["kind"]].format(**row), 90)
+    return shortened(WORDS[row["kind"]].format(**row).replace(" - ", " − "), 90)
 
 
 def _panel(axes: Axes, areas: pl.DataFrame, curves: pl.DataFrame, runs: Runs, name: str) -> None:
