@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from cisflow.figures.heads import LABELS, SPLITS, Runs, footnote, only_words, read_runs
+from cisflow.figures.heads import LABELS, SPLITS, Runs, footnote, only_words, read_numbers, read_runs
 from cisflow.figures.panels import in_order
 from cisflow.figures.style import (
     BLACK,
@@ -28,7 +28,7 @@ from cisflow.figures.style import (
     strip,
     style,
 )
-from cisflow.tables import HEAD_COMPOSITION, HEAD_PROFILES, read_tsv
+from cisflow.tables import HEAD_COMPOSITION, HEAD_PROFILES
 
 # Millimetres: of a strip, above and below all, and above each group of strips.
 STRIP, ABOVE, BELOW, TITLE = 10, 1, 6, 6
@@ -59,8 +59,8 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     DataFrame
         The plotted numbers, as the table `profiles`.
     """
-    profiles = read_tsv(tables["profiles"], HEAD_PROFILES)
-    composition = read_tsv(tables["composition"], HEAD_COMPOSITION)
+    profiles = read_numbers(tables["profiles"], HEAD_PROFILES)
+    composition = read_numbers(tables["composition"], HEAD_COMPOSITION)
     runs = read_runs(tables["heads"], settings["runs"])
     chromosomes = list(settings["chromosomes"]) or in_order(composition["chrom"].to_list(), ())
     tracks = list(settings["tracks"]) or in_order(profiles["target"].to_list(), ())
@@ -70,7 +70,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     chromosomes = chromosomes[: max(room // max(len(tracks), 1), 1)]
     groups = [(chrom, track) for chrom in chromosomes for track in tracks]
     if not groups:
-        return only_words("No window of an evaluated split is on the chromosomes of this table.", HEAD_PROFILES)
+        return only_words("The tables have no chromosome and track: evaluation.drawn.", HEAD_PROFILES)
     shown = profiles.filter(pl.col("chrom").is_in(chromosomes) & pl.col("target").is_in(tracks))
     shown = shown.filter(pl.col("run").is_in([LABELS, *runs.names]))
     others = ABOVE + BELOW + TITLE * len(groups) + (HEADING + SCALE) * len(chromosomes)
@@ -111,6 +111,8 @@ def _group(axes: NDArray, own: pl.DataFrame, parts: pl.DataFrame, runs: Runs, ch
     size, limits = parts["size"][0], _limits(own)
     rows = [(LABELS, "labels", BLACK, axes[0])]
     rows += [(run, runs.labels[run], runs.colours[run], one) for run, one in zip(runs.names, axes[1:], strict=True)]
+    if labels.is_empty():
+        axes[0].text(0.5, 0.5, "no measured label", ha="center", va="center", color=GREY, transform=axes[0].transAxes)
     for run, name, colour, one in rows:
         _shade(one, parts)
         if run != LABELS:

@@ -11,10 +11,10 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cisflow.figures.heads import Runs, only_words, read_runs, shortened
+from cisflow.figures.heads import Runs, only_words, read_numbers, read_runs, shortened
 from cisflow.figures.panels import in_order
 from cisflow.figures.style import BLACK, DENSITY, GREY, PAGE_HEIGHT, TWO_COLUMNS, missing, new_figure, style
-from cisflow.tables import HEAD_DENSITY, HEAD_SCORES, read_tsv
+from cisflow.tables import HEAD_DENSITY, HEAD_SCORES
 
 # Millimetres: above and below all panels, left of each block of tracks, between panels, and above each row.
 ABOVE, BELOW, LEFT, GAP, TITLE = 9, 11, 10, 1.2, 5.4
@@ -40,7 +40,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     DataFrame
         The plotted numbers, as the table `density`, with pearson, spearman and n of each panel.
     """
-    density, scores = read_tsv(tables["density"], HEAD_DENSITY), read_tsv(tables["scores"], HEAD_SCORES)
+    density, scores = read_numbers(tables["density"], HEAD_DENSITY), read_numbers(tables["scores"], HEAD_SCORES)
     runs = read_runs(tables["heads"], settings["runs"])
     own = density.filter((pl.col("set") == settings["split"]) & pl.col("run").is_in(runs.names))
     there = in_order(own["target"].to_list(), ())
@@ -123,8 +123,8 @@ def _row(figure: Figure, layout: _Layout, number: int, track: str, own: pl.DataF
             letters = int(layout.columns * layout.side / 1.05)
             title = shortened(track + unit, letters)
             axes.annotate(title, (0, 1), (0, 2), "axes fraction", "offset points", fontsize=6, fontweight="bold")
-        if part.is_empty():
-            missing(axes, "no such track" if own.is_empty() else "no predictions")
+        if not part["count"].sum():
+            missing(axes, "no such\ntrack" if own.is_empty() else "no measured\nlabel")
             continue
         _panel(axes, part)
         axes.tick_params(labelbottom=False, labelleft=column == 0, labelsize=5, length=1.5, pad=1)
