@@ -18,6 +18,8 @@ from cisflow.tables import HEAD_DENSITY, HEAD_SCORES
 
 # Millimetres: above and below all panels, left of each block of tracks, between panels, and above each row.
 ABOVE, BELOW, LEFT, GAP, TITLE = 9, 11, 10, 1.2, 5.4
+# The unit is in a line of its own where it does not fit beside the track.
+TWO_LINES = TITLE + 2.6
 LARGEST = 38
 # Below this side, in millimetres, nothing can be seen in a panel: tracks are left out.
 SMALLEST = 11
@@ -56,7 +58,10 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         tracks = tracks[:-1]
     left_out -= len(tracks)
     shown = _with_scores(own.filter(pl.col("target").is_in(tracks)), scores)
+    units = dict(shown.select("target", "unit").unique().iter_rows())
     layout = _layout(len(tracks), len(runs.names))
+    if any(len(_title(track, units.get(track))) > layout.letters for track in tracks):
+        layout = _layout(len(tracks), len(runs.names), TWO_LINES)
     with style():
         figure = new_figure(TWO_COLUMNS, layout.height)
         for number, track in enumerate(tracks):
@@ -74,27 +79,33 @@ class _Layout:
     rows: int
     columns: int
     side: float
+    title: float
 
     @property
     def height(self) -> float:
         """Height of the figure in millimetres."""
-        return ABOVE + self.rows * (self.side + TITLE) + BELOW
+        return ABOVE + self.rows * (self.side + self.title) + BELOW
+
+    @property
+    def letters(self) -> int:
+        """Letters of a bold title for which a block has room."""
+        return int(self.columns * (self.side + GAP) / 1.2)
 
     def corner(self, number: int, column: int) -> tuple[float, float]:
         """Return left and top of a panel, in millimetres from the upper left corner."""
         block, row = divmod(number, self.rows)
         width = LEFT + self.columns * (self.side + GAP)
-        return block * width + LEFT + column * (self.side + GAP), ABOVE + row * (self.side + TITLE) + TITLE
+        return block * width + LEFT + column * (self.side + GAP), ABOVE + row * (self.side + self.title) + self.title
 
 
-def _layout(tracks: int, columns: int) -> _Layout:
+def _layout(tracks: int, columns: int, title: float = TITLE) -> _Layout:
     """Return the layout with the largest panels that fit on a page."""
 
     def of(blocks: int) -> _Layout:
         rows = -(-tracks // blocks)
         wide = (TWO_COLUMNS - 2 - blocks * LEFT) / (blocks * columns) - GAP
-        high = (PAGE_HEIGHT - ABOVE - BELOW) / rows - TITLE
-        return _Layout(blocks, rows, columns, min(wide, high, LARGEST))
+        high = (PAGE_HEIGHT - ABOVE - BELOW) / rows - title
+        return _Layout(blocks, rows, columns, min(wide, high, LARGEST), title)
 
     return max((of(blocks) for blocks in range(1, tracks + 1)), key=lambda layout: layout.side)
 
@@ -119,15 +130,27 @@ def _row(figure: Figure, layout: _Layout, number: int, track: str, own: pl.DataF
         axes = _place(figure, layout, number, column)
         part = own.filter(pl.col("run") == run)
         if column == 0:
-            unit = f" ({own['unit'][0]})" if len(own) and own["unit"][0] else ""
-            letters = int(layout.columns * layout.side / 1.05)
-            title = shortened(track + unit, letters)
-            axes.annotate(title, (0, 1), (0, 2), "axes fraction", "offset points", fontsize=6, fontweight="bold")
+            _name(axes, layout, track, own["unit"][0] if len(own) else None)
         if not part["count"].sum():
             missing(axes, "no such\ntrack" if own.is_empty() else "no measured\nlabel")
             continue
         _panel(axes, part)
         axes.tick_params(labelbottom=False, labelleft=column == 0, labelsize=5, length=1.5, pad=1)
+
+
+def _title(track: str, unit: str | None) -> str:
+    return f"{track} ({unit})" if unit else track
+
+
+def _name(axes: Axes, layout: _Layout, track: str, unit: str | None) -> None:
+    """Write track and unit above a row: in one line, or in two if the layout has them."""
+    at, words = ("axes fraction", "offset points"), {"fontsize": 6, "fontweight": "bold"}
+    if layout.title == TITLE:
+        axes.annotate(_title(track, unit), (0, 1), (0, 2), *at, **words)
+        return
+    axes.annotate(shortened(track, layout.letters), (0, 1), (0, 9), *at, **words)
+    if unit:
+        axes.annotate(shortened(f"({unit})", int(1.2 * layout.letters)), (0, 1), (0, 2), *at, fontsize=5.5)
 
 
 def _panel(axes: Axes, part: pl.DataFrame) -> None:
@@ -164,7 +187,7 @@ def _heads(figure: Figure, layout: _Layout, runs: Runs, blocks: int) -> None:
         for column, run in enumerate(runs.names):
             left, top = layout.corner(block * layout.rows, column)
             words = _wrapped(runs.labels[run], letters)
-            place = ((left + layout.side / 2) / TWO_COLUMNS, 1 - (top - TITLE + 0.8) / layout.height)
+            place = ((left + layout.side / 2) / TWO_COLUMNS, 1 - (top - layout.title + 0.8) / layout.height)
             figure.text(*place, words, ha="center", va="bottom", fontsize=6, linespacing=1.0)
 
 
