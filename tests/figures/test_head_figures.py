@@ -267,7 +267,7 @@ def test_splits_and_domains_that_are_not_there(folder, tmp_path):
 
 @pytest.mark.parametrize("kind", KIND)
 def test_runs_that_are_not_there_are_refused(folder, kind):
-    with pytest.raises(CisflowError, match="there is no run 'linear-prob'. Did you mean 'linear-probe'"):
+    with pytest.raises(CisflowError, match="there is no run 'linear-prob'; there are linear-probe, self-attention"):
         drawn(kind, folder, runs=["linear-prob"])
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import polars as pl
 from matplotlib.figure import Figure
 
-from cisflow.config.strict import did_you_mean
 from cisflow.errors import CisflowError
 from cisflow.figures.panels import in_order
 from cisflow.figures.style import GREY, TWO_COLUMNS, in_turn, missing, new_figure, style
@@ -52,7 +51,7 @@ def read_runs(path: str, chosen: Sequence[str] = ()) -> Runs:
         run: shortened((models[run] if alone[run] else run).replace("-", " ").replace("_", ", ")) for run in names
     }
     if unknown := [run for run in chosen if run not in names]:
-        raise CisflowError(f"{path}: there is no run '{unknown[0]}'.{did_you_mean(unknown[0], names)}")
+        raise CisflowError(f"{path}: there is no run '{unknown[0]}'; there are {', '.join(names)}.")
     # Of all runs, so that a choice changes no colour.
     return Runs(list(chosen) or names, labels, in_turn(names), table)
 
