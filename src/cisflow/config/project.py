@@ -391,10 +391,10 @@ def _load_tasks(root: Path, files: list[str]) -> Section:
 
 def labels_of(task: Task, tasks: Mapping[Name, Task]) -> Any:
     """Return the settings of the data set that a task's labels come from; None if that task is not there."""
-    dataset = task.dataset
-    if dataset.kind != "embeddings":
-        return dataset
-    return tasks[dataset.labels].dataset if dataset.labels in tasks else None
+    if task.dataset.kind != "embeddings":
+        return task.dataset
+    other = tasks.get(getattr(task.dataset, "labels", ""))
+    return other and other.dataset
 
 
 def _unknown_tracks(tasks: Mapping[Name, Task], document: Section) -> Iterator[str]:
