@@ -78,8 +78,13 @@ def one(rows, **wanted):
 
 
 def test_windows_are_in_the_block_of_their_middle():
-    own = windows(["chr10", "chr2", "chr2", "chr2", "chr10"], [0, 0, 3400, 3600, 99_000])
-    assert intervals.blocks_of(own, 4000).tolist() == [2, 0, 0, 1, 3]
+    own = windows(["chr10", "chr2", "chr2", "chr2", "chr10", "chr10"], [0, 0, 3400, 3600, 99_000, -900])
+    assert intervals.blocks_of(own, 4000).tolist() == [2, 0, 0, 1, 3, 2]
+
+
+def test_windows_may_begin_before_their_contig():
+    chrom, start, end = places_of(pl.Series(["chr1:-64-4032", "HLA:A*01:7-9"]), "x")
+    assert (chrom.tolist(), start.tolist(), end.tolist()) == (["chr1", "HLA:A*01"], [-64, 7], [4032, 9])
 
 
 def test_resamples_have_as_many_blocks_as_there_are():
@@ -658,4 +663,3 @@ def test_lamina_domains_of_the_original(real_data):
         part = domains.covered(some["c"].to_numpy().astype(str), start, end)
         for row, (chrom, low, high) in enumerate(zip(some["c"], start, end, strict=True)):
             assert (part[row] > 0) == any(d[0] == chrom and d[1] < high and low < d[2] for d in every)
-    assert places_of(pl.Series(["chr1:5-9"]), "x")[1:] == (5, 9)

@@ -22,7 +22,7 @@ def blocks_of(windows: Windows, size: int) -> NDArray[np.int64]:
     """
     contigs = {name: number for number, name in enumerate(sorted(set(windows.chrom.tolist()), key=natural))}
     contig = np.array([contigs[name] for name in windows.chrom.tolist()], np.int64)
-    stretch = (windows.start + windows.end) // 2 // size
+    stretch = np.maximum(windows.start + windows.end, 0) // 2 // size
     _, block = np.unique(contig * (stretch.max(initial=0) + 1) + stretch, return_inverse=True)
     return block
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader
 
-PLACE = r"^(.+):(\d+)-(\d+)$"
+# A window at the end of a contig may begin before it.
+PLACE = r"^(.+):(-?\d+)-(\d+)$"
 KEYS = ("trial", "set", "id")
 
 
