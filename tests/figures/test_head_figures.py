@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from matplotlib import pyplot as plt
-from tests.evaluation.made_heads import CROP, TARGETS, made, write
+from tests.evaluation.made_heads import CROP, TARGETS, made, places, write
 
 from cisflow.config.figures import KINDS
 from cisflow.errors import CisflowError
@@ -18,6 +18,7 @@ from cisflow.evaluation.drawn import composition_rows, density_rows, profile_row
 from cisflow.evaluation.heads import Bootstrap, comparison_rows, score_rows, score_split
 from cisflow.evaluation.windows import dataset_windows, read_predictions, training_means
 from cisflow.figures.captions import CAPTIONS
+from cisflow.figures.heads import decimals
 from cisflow.figures.kinds import draw
 from cisflow.figures.style import PAGE_HEIGHT, TWO_COLUMNS, save
 from cisflow.io import write_tsv
@@ -176,8 +177,8 @@ def test_tracks_along_chromosomes_are_shaded_by_split(folder):
     labels = table.filter(pl.col("chrom") == "chr2", pl.col("target") == "b", pl.col("run") == "labels")
     x, y = np.concatenate([line.get_data() for line in strips[0].lines], axis=1)
     for start, end, value in labels.select("start", "end", "value").rows():
-        assert ((x == start / 1e6) & (y == value)).any()
-        assert ((x == end / 1e6) & (y == value)).any()
+        assert ((x == start / 1e3) & (y == value)).any()
+        assert ((x == end / 1e3) & (y == value)).any()
 
 
 def test_areas_stand_in_the_panels(folder):
@@ -189,7 +190,7 @@ def test_areas_stand_in_the_panels(folder):
     assert "in lad, by a" in said
     assert "ab: a − c" in said
     assert set(table["part"]) == {"curve", "area"}
-    assert "resamples of blocks of 0.004 Mb" in said
+    assert "resamples of blocks of 4 kb" in said
 
 
 def test_the_table_of_heads_has_scores_with_intervals_and_parameters(folder):
@@ -233,6 +234,20 @@ def _unmeasured(found):
 def test_what_is_not_defined_is_said(tmp_path, kind, change, text):
     figure, _ = drawn(kind, make_tables(tmp_path, change))
     assert text in words(figure)
+
+
+def test_few_blocks_have_no_intervals(tmp_path):
+    folder = make_tables(tmp_path, ids=places(("chr1", "chr2"), 8))
+    table = pl.read_csv(folder / "comparison.tsv", separator="\t")
+    assert table["p"].is_null().all()
+    assert table["difference"].is_not_null().all()
+    for kind in KIND:
+        assert "[" not in words(drawn(kind, folder)[0])
+
+
+def test_numbers_are_short():
+    found = [decimals(value, 3) for value in (-0.0001, 0.5, -0.25, -145.219, 9.9996)]
+    assert found == ["0.000", "0.500", "−0.250", "−145", "10.000"]
 
 
 def test_one_head_is_not_compared(tmp_path):

@@ -28,6 +28,8 @@ Row = dict[str, Any]
 # The predictor that every run must beat: each track's mean over the training split.
 BASELINE = "baseline_track_mean"
 METRICS = ("pearson", "spearman", "mse", "skill")
+# Of fewer blocks there are no intervals: resamples of so few say nothing of other ones.
+FEWEST = 10
 # All tracks together, as if they were one: what is between the tracks counts, too.
 POOLED = "pooled"
 MEAN = "mean"
@@ -61,8 +63,8 @@ class Split:
 
 
 def resampling(task: str, split: str, blocks: int, how: Bootstrap) -> NDArray[np.float64]:
-    """Return how often each block of a split is in each resample: the same for all runs."""
-    return draw_blocks(generator("bootstrap", task, split), blocks, how.resamples)
+    """Return how often each block of a split is in each resample: the same for all runs; none of too few blocks."""
+    return draw_blocks(generator("bootstrap", task, split), blocks, how.resamples if blocks >= FEWEST else 0)
 
 
 def score_split(task: str, split: str, found: Predictions, means: NDArray[np.float64], how: Bootstrap) -> Split:

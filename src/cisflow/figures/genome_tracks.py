@@ -88,14 +88,14 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
             _heading(axes[0], own, parts, chrom, track, track == tracks[0])
             if track == tracks[-1] and len(own):
                 axes[-1].tick_params(axis="x", labelbottom=True, length=2)
-                axes[-1].set_xlabel(f"position on {chrom} (Mb)", labelpad=1.5)
+                axes[-1].set_xlabel(f"position on {chrom} ({_unit(parts)[1]})", labelpad=1.5)
             if len(groups) > 1:
                 panel(axes[0], "abcdefghijklmnopqrstuvwxyz"[number % 26], x=-11, y=2.2)
             top += TITLE + strips * height + SCALE * (track == tracks[-1])
         _key(figure, composition)
         footnote(
-            figure, "Means over the windows whose target regions are over a stretch (those of train overlap by half); "
-            "predictions of the first trial, labels in grey behind them."
+            figure, "Where several windows of a split are over a stretch, their mean; predictions of the first trial, "
+            "labels in grey behind them."
             + f" No room for {asked - len(groups)} more." * (asked > len(groups)),
         )  # fmt: skip
     return figure, shown
@@ -108,17 +108,17 @@ def _group(axes: NDArray, own: pl.DataFrame, parts: pl.DataFrame, runs: Runs, ch
             one.set_axis_off()
         missing(axes[len(axes) // 2], f"The tables have no {track} along {chrom}: name both in evaluation.drawn.")
         return
-    size, limits = parts["size"][0], _limits(own)
+    size, limits, scale = parts["size"][0], _limits(own), _unit(parts)[0]
     rows = [(LABELS, "labels", BLACK, axes[0])]
     rows += [(run, runs.labels[run], runs.colours[run], one) for run, one in zip(runs.names, axes[1:], strict=True)]
     if labels.is_empty():
         axes[0].text(0.5, 0.5, "no measured label", ha="center", va="center", color=GREY, transform=axes[0].transAxes)
     for run, name, colour, one in rows:
-        _shade(one, parts)
+        _shade(one, parts, scale)
         if run != LABELS:
-            _line(one, labels, MIDDLE_GREY, size, 0.9)
-        _line(one, own.filter(pl.col("run") == run), colour, size, 0.7)
-        one.set(xlim=(0, size / 1e6), ylim=limits)
+            _line(one, labels, MIDDLE_GREY, size, 0.9, scale)
+        _line(one, own.filter(pl.col("run") == run), colour, size, 0.7, scale)
+        one.set(xlim=(0, size / scale), ylim=limits)
         one.yaxis.set_major_locator(MaxNLocator(2))
         one.tick_params(axis="y", labelsize=5.5, length=1.5, pad=1.5)
         one.tick_params(axis="x", labelbottom=False, length=0)
@@ -148,20 +148,25 @@ def _limits(own: pl.DataFrame) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _shade(axes: Axes, parts: pl.DataFrame) -> None:
+def _unit(parts: pl.DataFrame) -> tuple[float, str]:
+    """Return what positions on a chromosome are divided by, and the unit that they have then."""
+    return (1e6, "Mb") if parts["size"][0] >= 1e6 else (1e3, "kb")
+
+
+def _shade(axes: Axes, parts: pl.DataFrame, scale: float) -> None:
     for split, shade in SPLIT_SHADES.items():
         own = parts.filter(pl.col("set") == split)
-        spans = [(start / 1e6, (end - start) / 1e6) for start, end in own.select("start", "end").iter_rows()]
+        spans = [(start / scale, (end - start) / scale) for start, end in own.select("start", "end").iter_rows()]
         # Wider by a hair, or borders between stretches would show.
         axes.broken_barh(spans, (0, 1), facecolor=shade, edgecolor=shade, linewidth=0.3, zorder=0,
             transform=axes.get_xaxis_transform())  # fmt: skip
 
 
-def _line(axes: Axes, own: pl.DataFrame, colour: str, size: int, width: float) -> None:
+def _line(axes: Axes, own: pl.DataFrame, colour: str, size: int, width: float, scale: float) -> None:
     """Draw values as steps, with gaps where nothing is."""
     for part in own.partition_by("set", maintain_order=True):
         start, end, value = (part.sort("start")[name].to_numpy() for name in ("start", "end", "value"))
-        x, y = np.stack([start, end], 1).ravel() / 1e6, np.repeat(value, 2)
+        x, y = np.stack([start, end], 1).ravel() / scale, np.repeat(value, 2)
         gaps = 2 * (np.flatnonzero(start[1:] - end[:-1] > NEAR * size) + 1)
         axes.plot(np.insert(x, gaps, np.nan), np.insert(y, gaps, np.nan), color=colour, linewidth=width, zorder=2,
             solid_joinstyle="round")  # fmt: skip

@@ -26,11 +26,13 @@ class Runs:
     colours: dict[str, str]
     table: pl.DataFrame
 
-    def intervals(self) -> str:
-        """Return what intervals are, in words."""
+    def intervals(self, shown: pl.DataFrame) -> str:
+        """Return what the intervals (low, high) that are shown are, in words."""
         row = self.table.row(0, named=True)
+        if shown["low"].is_null().all():
+            return f"No intervals: there are too few blocks of {_bases(row['block'])} to resample."
         return (
-            f"{100 * row['level']:g}% intervals: {row['resamples']:,} resamples of blocks of {row['block'] / 1e6:g} Mb "
+            f"{100 * row['level']:g}% intervals: {row['resamples']:,} resamples of blocks of {_bases(row['block'])} "
             "of windows, the same for all heads; of the mean over trials."
         )
 
@@ -66,6 +68,16 @@ def read_numbers(path: str, columns: Sequence[str]) -> pl.DataFrame:
 def shortened(text: str, letters: int = LETTERS) -> str:
     """Return a text of at most so many letters."""
     return text if len(text) <= letters else text[: letters - 1] + "…"
+
+
+def _bases(number: int) -> str:
+    return f"{number / 1e6:g} Mb" if number >= 1e5 else f"{number / 1e3:g} kb"
+
+
+def decimals(value: float, digits: int) -> str:
+    """Return a number with so many decimals, or none of a large one; without a sign if it is rounded to 0."""
+    text = f"{value:.{digits if abs(value) < 10 else 0}f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def only_words(text: str, columns: Sequence[str]) -> tuple[Figure, pl.DataFrame]:

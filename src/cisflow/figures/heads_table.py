@@ -8,7 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cisflow.figures.heads import BASELINE, MEAN, POOLED, Runs, footnote, read_numbers, read_runs, shortened, splits_of
+from cisflow.figures.heads import (
+    BASELINE,
+    MEAN,
+    POOLED,
+    Runs,
+    decimals,
+    footnote,
+    read_numbers,
+    read_runs,
+    shortened,
+    splits_of,
+)
 from cisflow.figures.panels import in_order
 from cisflow.figures.style import BLACK, GREY, LIGHT_GREY, TWO_COLUMNS, missing, new_figure, panel, strip, style
 from cisflow.tables import HEAD_COMPARISON, HEAD_SCORES
@@ -77,7 +88,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         panel(b, "b", x=-38, y=3)
         panel(c, "c", x=-32, y=3)
         footnote(
-            figure, f"{runs.intervals()}\nPooled: all tracks as one, so that what is between tracks counts, too, as "
+            figure, f"{runs.intervals(of_tracks)}\nPooled: all tracks as one, so that what is between tracks counts, too, as "
             "the baseline shows: it predicts each track's mean over the training split."
             + _no_room(len(asked) - len(tracks), len(every) - len(names)),
         )  # fmt: skip
@@ -125,8 +136,8 @@ def _value(row: Mapping[str, Any] | None, digits: int) -> str:
         return "–"
     if row["run"] == BASELINE and row["metric"] == "skill":
         return "0"
-    interval = "" if row["low"] is None else f" [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
-    return f"{row['value']:.{digits}f}{interval}"
+    value, *ends = (row[key] is not None and decimals(row[key], digits) for key in ("value", "low", "high"))
+    return f"{value} [{', '.join(ends)}]" if all(ends) else value
 
 
 def _by_track(axes: Axes, own: pl.DataFrame, tracks: Sequence[str], runs: Runs, split: str) -> None:
@@ -165,7 +176,8 @@ def _pairs(axes: Axes, pairs: pl.DataFrame, names: Sequence[tuple[str, str]], ru
         if row["difference"] is None:
             axes.text(0, place, "not defined", fontsize=6, color=GREY, va="center")
             continue
-        axes.hlines(place, row["low"], row["high"], colors=BLACK, linewidth=1)
+        if row["low"] is not None:
+            axes.hlines(place, row["low"], row["high"], colors=BLACK, linewidth=1)
         axes.scatter(row["difference"], place, s=9, color=BLACK, linewidths=0, zorder=3)
         both = (pl.col("run") == run) & (pl.col("other") == other)
         higher, lower = (

@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cisflow.figures.heads import Runs, only_words, read_numbers, read_runs, shortened
+from cisflow.figures.heads import Runs, decimals, only_words, read_numbers, read_runs, shortened
 from cisflow.figures.panels import in_order
 from cisflow.figures.style import BLACK, DENSITY, GREY, PAGE_HEIGHT, TWO_COLUMNS, missing, new_figure, style
 from cisflow.tables import HEAD_DENSITY, HEAD_SCORES
@@ -177,7 +177,7 @@ def _panel(axes: Axes, part: pl.DataFrame) -> None:
 
 
 def _text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else decimals(value, 2)
 
 
 def _heads(figure: Figure, layout: _Layout, runs: Runs, blocks: int) -> None:
@@ -188,7 +188,7 @@ def _heads(figure: Figure, layout: _Layout, runs: Runs, blocks: int) -> None:
             left, top = layout.corner(block * layout.rows, column)
             words = _wrapped(runs.labels[run], letters)
             place = ((left + layout.side / 2) / TWO_COLUMNS, 1 - (top - layout.title + 0.8) / layout.height)
-            figure.text(*place, words, ha="center", va="bottom", fontsize=6, linespacing=1.0)
+            figure.text(*place, words, ha="center", va="baseline", fontsize=6, linespacing=1.0)
 
 
 def _wrapped(text: str, letters: int) -> str:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from cisflow.evaluation.describe import head_rows
-from cisflow.evaluation.heads import Bootstrap, comparison_rows, score_rows, score_split, undefined
+from cisflow.evaluation.heads import FEWEST, Bootstrap, comparison_rows, score_rows, score_split, undefined
 from cisflow.evaluation.windows import read_predictions, training_means
 from cisflow.io import write_tsv
 from cisflow.provenance import record
@@ -37,6 +37,10 @@ def main() -> None:
         pairs += comparison_rows(args.task, split, own, found, how)
         windows = len(found.splits[split].start)
         logging.info("%s %s: %d windows in %d blocks of %d bases", args.task, split, windows, own.blocks, how.block)
+        if own.blocks < FEWEST:
+            logging.warning(
+                "%s has fewer than %d blocks: no intervals; a smaller bootstrap.block makes more", split, FEWEST
+            )
     for metric, count in undefined(scores).items():
         logging.warning(
             "%s: %d values are not defined and are left empty (labels or predictions all alike, as the baseline's, or "
