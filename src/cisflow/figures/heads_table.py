@@ -35,7 +35,7 @@ COLUMNS = (
     (POOLED, "spearman", "Spearman,\npooled tracks", 3),
 )
 # Where columns begin (the first two) or end, as parts of the table's width.
-PLACES = (0, 0.05, 0.26, 0.3, 0.445, 0.59, 0.74, 0.885, 1)
+PLACES = (0, 0.045, 0.245, 0.282, 0.435, 0.587, 0.742, 0.895, 1)
 SIDES = ("left", "left", *["right"] * 7)
 FALSE_DISCOVERY = 0.05
 # What a page has room for in b and c.
@@ -88,8 +88,8 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         panel(b, "b", x=-38, y=3)
         panel(c, "c", x=-32, y=3)
         footnote(
-            figure, f"{runs.intervals(of_tracks)}\nPooled: all tracks as one, so that what is between tracks counts, too, as "
-            "the baseline shows: it predicts each track's mean over the training split."
+            figure, f"{runs.intervals(of_tracks)}\nPooled: all tracks as one, so that what is between tracks counts, too, "
+            "as the baseline shows: it predicts each track's mean over the training split."
             + _no_room(len(asked) - len(tracks), len(every) - len(names)),
         )  # fmt: skip
     parts = [own.filter(pl.col("target").is_in([MEAN, POOLED])), of_tracks, pairs]
@@ -124,8 +124,9 @@ def _table(axes: Axes, own: pl.DataFrame, runs: Runs, splits: Sequence[str]) -> 
             words += ["–", "–"] if baseline else [f"{about[run]['parameters']:,}", f"{about[run]['trials']}"]
             colours = [BLACK, GREY if baseline else runs.colours[run], *[BLACK] * 7]
             words += [_value(found.get((run, *key[:2])), key[3]) for key in COLUMNS]
-            for place, text, side, colour in zip(PLACES, words, SIDES, colours, strict=True):
-                axes.text(place, y, text, ha=side, va="center", fontsize=6, color=colour)
+            sizes = [6] * 4 + [5.5] * 5
+            for place, text, side, colour, size in zip(PLACES, words, SIDES, colours, sizes, strict=True):
+                axes.text(place, y, text, ha=side, va="center", fontsize=size, color=colour)
             y += 1
         axes.axhline(y - 0.25, color=LIGHT_GREY, linewidth=0.5)
         y += 0.5

@@ -73,8 +73,8 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
                 if row == len(names) - 1:
                     axes.set_xlabel("false positive rate")
         footnote(
-            figure, f"Areas: {runs.intervals(areas)} A line is a trial. Grey dashes: chance.\nWindows without a measured "
-            "label, or on contigs without any domain, are left out.",
+            figure, f"Areas: {runs.intervals(areas)} A line is a trial. Grey dashes: chance.\nWindows without a "
+            "measured label, or on contigs without any domain, are left out.",
         )  # fmt: skip
     return figure, pl.concat([curves.with_columns(part=pl.lit("curve")), areas.with_columns(part=pl.lit("area"))],
         how="diagonal_relaxed")  # fmt: skip

@@ -38,9 +38,7 @@ def main() -> None:
         windows = len(found.splits[split].start)
         logging.info("%s %s: %d windows in %d blocks of %d bases", args.task, split, windows, own.blocks, how.block)
         if own.blocks < FEWEST:
-            logging.warning(
-                "%s has fewer than %d blocks: no intervals; a smaller bootstrap.block makes more", split, FEWEST
-            )
+            logging.warning("%s: fewer than %d blocks, so no intervals; see bootstrap.block", split, FEWEST)
     for metric, count in undefined(scores).items():
         logging.warning(
             "%s: %d values are not defined and are left empty (labels or predictions all alike, as the baseline's, or "
