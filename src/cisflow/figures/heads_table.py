@@ -88,8 +88,8 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
         panel(b, "b", x=-38, y=3)
         panel(c, "c", x=-32, y=3)
         footnote(
-            figure, f"{runs.intervals(of_tracks)}\nPooled: all tracks as one, so that what is between tracks counts, too, "
-            "as the baseline shows: it predicts each track's mean over the training split."
+            figure, f"{runs.intervals(of_tracks)}\nPooled: all tracks as one, so that what is between tracks counts, "
+            "too, as the baseline shows: it predicts each track's mean over the training split."
             + _no_room(len(asked) - len(tracks), len(every) - len(names)),
         )  # fmt: skip
     parts = [own.filter(pl.col("target").is_in([MEAN, POOLED])), of_tracks, pairs]
