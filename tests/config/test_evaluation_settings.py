@@ -80,6 +80,22 @@ def test_binary_labels_have_no_signal(root, tmp_path):
     assert "evaluation.domains: they are told from signal, and the labels are binary" in problems(root, tmp_path, text)
 
 
+EMBEDDED = """
+  embedded:
+    dataset: {{kind: embeddings, labels: signal, trunk: {{weights: w.h5}}}}
+    model: null
+    evaluation: {evaluation}
+"""
+
+
+def test_the_tracks_of_embeddings_are_those_of_their_labels(root, tmp_path):
+    right, wrong = (EMBEDDED.format(evaluation=lad(track)) for track in ("LMNB1_APS", "LMNB1_AP"))
+    found = project(root, tmp_path, task("{}") + right)
+    assert found.labels_of("embedded") is found.task("signal").dataset
+    said = problems(root, tmp_path, task("{}") + wrong)
+    assert "embedded.evaluation.domains.lad.track: there is no track 'LMNB1_AP'. Did you mean 'LMNB1_APS'?" in said
+
+
 def test_the_labels_of_embeddings_are_those_of_another_task():
     embeddings = SimpleNamespace(dataset=SimpleNamespace(kind="embeddings", labels="signal"))
     signal = SimpleNamespace(dataset=SimpleNamespace(kind="matrix"))
