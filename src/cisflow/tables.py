@@ -22,6 +22,21 @@ METRICS = (*ABOUT, "set", "target", "metric", "value", "n")
 # The metrics of the labels' kind, as valid_auroc, follow these, and the gradients if they were measured.
 HISTORY = (*ABOUT, "epoch", "lr", "train_loss", "valid_loss")
 GRADIENTS = ("gradient_mean", "gradient_sd")
+# The heads of a task on windows of a genome (`evaluation.heads`, `.domains`, `.drawn`). A row without a trial has the
+# mean over trials, with its interval; `n` counts measured labels, of the target 'mean' the tracks.
+OF_HEAD = ("task", "run", "trial", "set")
+HEADS = ("task", "run", "model", "trials", "parameters", "resamples", "block", "level")
+HEAD_SCORES = (*OF_HEAD, "target", "metric", "value", "low", "high", "n", "trials")
+HEAD_COMPARISON = ("task", "set", "target", "metric", "run", "other", "value", "other_value", "difference", "low",
+    "high", "p", "q", "n")  # fmt: skip
+HEAD_DOMAINS = (*OF_HEAD, "name", "kind", "target", "auroc", "low", "high", "trials", "positives", "negatives",
+    "left_out", "why")  # fmt: skip
+HEAD_ROC = (*OF_HEAD, "name", "kind", "target", "fpr", "tpr")
+# Windows by label and prediction, in bins of equal width from `low` to `high`; without bins those beyond them.
+HEAD_DENSITY = (*OF_HEAD, "target", "unit", "low", "high", "bins", "label_bin", "prediction_bin", "count")
+# Along chromosomes: means over the windows (so many) that are over a stretch; and the stretches of each split.
+HEAD_PROFILES = (*OF_HEAD, "target", "unit", "chrom", "start", "end", "value", "windows")
+HEAD_COMPOSITION = ("task", "chrom", "set", "size", "start", "end", "fraction")
 FILTERS = (*ABOUT, "filter", "status", "sites", "max_activation", "start", "end", "bits", "consensus")
 HITS = ("query", "target", "target_name", "p_value", "e_value", "q_value", "offset", "overlap", "orientation", "engine")
 TOMTOM = (*ABOUT, "set", *HITS)
@@ -77,7 +92,7 @@ READ_COUNTS = ("file", "what", "reads")
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
     "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name",
     "scanner", "ends", "chrom", "name", "reason", "split", "unit", "input", "step", "class", "other",
-    "track", "what", "detail", "file",
+    "track", "what", "detail", "file", "metric", "kind", "why",
     *TARGETS)  # fmt: skip
 
 

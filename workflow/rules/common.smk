@@ -26,6 +26,24 @@ PLOTS = {
     "quality": {"quality": "attribution/quality.tsv"},
 }
 
+# Those of the heads of a task, and the modules that draw them.
+PLOTS |= {
+    "heads": {"scores": "heads/scores.tsv", "comparison": "heads/comparison.tsv", "heads": "heads/heads.tsv"},
+    "predictions": {"density": "heads/density.tsv", "scores": "heads/scores.tsv", "heads": "heads/heads.tsv"},
+    "chromosomes": {
+        "profiles": "heads/profiles.tsv",
+        "composition": "heads/composition.tsv",
+        "heads": "heads/heads.tsv",
+    },
+    "roc": {"domains": "heads/domains.tsv", "roc": "heads/roc.tsv", "heads": "heads/heads.tsv"},
+}
+OF_HEADS = {
+    "heads": "heads_table",
+    "predictions": "prediction_scatter",
+    "chromosomes": "genome_tracks",
+    "roc": "roc",
+}
+
 # Every file of every source, and those that come in an archive.
 FILES = {name: file for source in project.sources.values() for name, file in source.files.items()}
 MEMBERS = {name: file for name, file in FILES.items() if file.archive}
@@ -304,7 +322,49 @@ def filter_settings(wildcards):
 
 def plot_kind(plot):
     """Return what draws a standard figure: the function of `figures.task`, or the module of its own."""
-    return plot if plot == "dataset" else f"task.{plot}"
+    return OF_HEADS.get(plot, plot if plot == "dataset" else f"task.{plot}")
+
+
+def plot_settings(wildcards):
+    """Return what a standard figure is told about its task."""
+    task = task_of(wildcards)
+    if wildcards.plot not in OF_HEADS:
+        return as_json({"runs": 4, "limits": task.attribution.limits})
+    drawn = task.evaluation.drawn
+    split = drawn.split if drawn.split in task.evaluation.splits else task.evaluation.splits[-1]
+    tracks = drawn.along if wildcards.plot == "chromosomes" else drawn.tracks
+    # Not sorted: tracks and chromosomes stand in the order of the configuration.
+    settings = {"split": split, "tracks": tracks, "chromosomes": drawn.chromosomes}
+    return json.dumps(settings | {"runs": [], "names": []})
+
+
+def windows_of(wildcards):
+    """Return the settings of the windows that a task's labels are of; labels of another kind are refused before any job."""
+    dataset = project.labels_of(wildcards.task)
+    if dataset.kind != "matrix" or dataset.labels != "window":
+        raise WorkflowError(
+            f"task '{wildcards.task}': statistics of heads need labels of windows of a genome (kind: matrix, labels: "
+            f"window, or embeddings of such), and its data set is of kind {task_of(wildcards).dataset.kind}."
+        )
+    return dataset
+
+
+def genome_index(wildcards):
+    return f"{project.path(windows_of(wildcards).genome)}.fai"
+
+
+def track_units(wildcards):
+    return as_json({name: track.unit for name, track in windows_of(wildcards).tracks.items()})
+
+
+def evaluation_spec(key):
+    """Return a function that gives a part of a task's `evaluation` as JSON, with paths of files, in its order."""
+
+    def spec(wildcards):
+        windows_of(wildcards)
+        return json.dumps(with_paths(getattr(task_of(wildcards).evaluation, key), project.path))
+
+    return spec
 
 
 def drawing_code(kind):
@@ -339,7 +399,9 @@ def plots_of(name):
         "filters": task.filters is not None,
         "matches": task.filters is not None,
         "sequences": task.attribution.gallery("best") is not None and not task.heads,
+        **dict.fromkeys(OF_HEADS, task.heads),
     }
+    there["roc"] &= bool(task.evaluation.domains or task.evaluation.differences)
     return [plot for plot in PLOTS if there.get(plot, True)]
 
 

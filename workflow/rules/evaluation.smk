@@ -43,3 +43,137 @@ rule evaluate:
             --history {output.history:q} \
             --provenance {output.provenance:q}
         """
+
+
+# Statistics of heads on windows of a genome: scores and comparisons, domains, and what figures draw.
+
+
+rule compare_heads:
+    input:
+        dataset="<results>/tasks/{task}/dataset.h5",
+        predictions="<results>/tasks/{task}/predictions",
+        runs=runs_of,
+    output:
+        heads="<results>/tasks/{task}/heads/heads.tsv",
+        scores="<results>/tasks/{task}/heads/scores.tsv",
+        comparison="<results>/tasks/{task}/heads/comparison.tsv",
+        provenance="<results>/tasks/{task}/heads/scores.provenance.json",
+    log:
+        "<logs>/evaluation/{task}.heads.log",
+    benchmark:
+        "<benchmarks>/evaluation/{task}.heads.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(30),
+    params:
+        bootstrap=evaluation_spec("bootstrap"),
+        code=code("evaluation/compare.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/evaluation/compare.py \
+            --task {wildcards.task:q} \
+            --dataset {input.dataset:q} \
+            --predictions {input.predictions:q} \
+            --runs {input.runs:q} \
+            --bootstrap {params.bootstrap:q} \
+            --heads {output.heads:q} \
+            --scores {output.scores:q} \
+            --comparison {output.comparison:q} \
+            --provenance {output.provenance:q}
+        """
+
+
+rule tell_domains:
+    input:
+        predictions="<results>/tasks/{task}/predictions",
+        beds=lambda wildcards: project.evaluation_files(wildcards.task),
+    output:
+        areas="<results>/tasks/{task}/heads/domains.tsv",
+        curves="<results>/tasks/{task}/heads/roc.tsv",
+        provenance="<results>/tasks/{task}/heads/domains.provenance.json",
+    log:
+        "<logs>/evaluation/{task}.domains.log",
+    benchmark:
+        "<benchmarks>/evaluation/{task}.domains.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(30),
+    params:
+        runs=lambda wildcards: list(task_of(wildcards).runs()),
+        crop=lambda wildcards: windows_of(wildcards).crop,
+        domains=evaluation_spec("domains"),
+        differences=evaluation_spec("differences"),
+        bootstrap=evaluation_spec("bootstrap"),
+        code=code("evaluation/domains.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/evaluation/domains.py \
+            --task {wildcards.task:q} \
+            --predictions {input.predictions:q} \
+            --runs {params.runs:q} \
+            --crop {params.crop:q} \
+            --domains {params.domains:q} \
+            --differences {params.differences:q} \
+            --bootstrap {params.bootstrap:q} \
+            --areas {output.areas:q} \
+            --curves {output.curves:q} \
+            --provenance {output.provenance:q}
+        """
+
+
+rule lay_out_heads:
+    input:
+        dataset="<results>/tasks/{task}/dataset.h5",
+        predictions="<results>/tasks/{task}/predictions",
+        index=genome_index,
+    output:
+        density="<results>/tasks/{task}/heads/density.tsv",
+        profiles="<results>/tasks/{task}/heads/profiles.tsv",
+        composition="<results>/tasks/{task}/heads/composition.tsv",
+        provenance="<results>/tasks/{task}/heads/density.provenance.json",
+    log:
+        "<logs>/evaluation/{task}.plotted.log",
+    benchmark:
+        "<benchmarks>/evaluation/{task}.plotted.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(30),
+    params:
+        runs=lambda wildcards: list(task_of(wildcards).runs()),
+        crop=lambda wildcards: windows_of(wildcards).crop,
+        units=evaluation_spec("units"),
+        known=track_units,
+        drawn=evaluation_spec("drawn"),
+        code=code("evaluation/plotted.py"),
+    shell:
+        r"""
+        exec &> >(tee -i {log:q})
+
+        python workflow/scripts/evaluation/plotted.py \
+            --task {wildcards.task:q} \
+            --dataset {input.dataset:q} \
+            --predictions {input.predictions:q} \
+            --runs {params.runs:q} \
+            --crop {params.crop:q} \
+            --index {input.index:q} \
+            --units {params.units:q} \
+            --known {params.known:q} \
+            --drawn {params.drawn:q} \
+            --density {output.density:q} \
+            --profiles {output.profiles:q} \
+            --composition {output.composition:q} \
+            --provenance {output.provenance:q}
+        """

@@ -98,7 +98,7 @@ rule draw_task:
         runtime=growing(30),
     params:
         tables=lambda wildcards, input: as_json(dict(input.items())),
-        settings=lambda wildcards: as_json({"runs": 4, "limits": task_of(wildcards).attribution.limits}),
+        settings=plot_settings,
         caption=lambda wildcards: CAPTIONS[wildcards.plot][1],
         kind=lambda wildcards: plot_kind(wildcards.plot),
         notebook=NOTEBOOK,

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from cisflow.config.evaluation import BASELINES
 from cisflow.config.strict import Grid, Name, Strict, did_you_mean
-from cisflow.config.tasks import BASELINES
 from cisflow.models.zoo import ACTIVATIONS, ARCHITECTURES
 from cisflow.trials import NUMBERS, TABLES
 

@@ -187,6 +187,39 @@ class Ed1(Strict):
     last: Block = Field(description="Below the examples.")
 
 
+class _OfHeads(Strict):
+    """What figures of the heads of a task have in common."""
+
+    runs: list[str] = Field([], description="Heads, and their order; default all.")
+
+
+class PredictionScatter(_OfHeads):
+    """Labels against predictions: a panel for each track and head of a task."""
+
+    split: Literal["train", "valid", "test"] = "test"
+    tracks: list[Name] = Field([], description="Tracks, and their order; default all.")
+
+
+class GenomeTracks(_OfHeads):
+    """Labels over predictions along chromosomes, shaded by split."""
+
+    tracks: list[Name] = Field([], description="Tracks, and their order; default all that the table has.")
+    chromosomes: list[str] = Field([], description="Chromosomes, and their order; default all that the table has.")
+
+
+class Roc(_OfHeads):
+    """ROC curves of domains and differences that are told from labels and predictions."""
+
+    names: list[Name] = Field([], description="Domains and differences, and their order; default all.")
+
+
+class HeadsTable(_OfHeads):
+    """The heads of a task side by side: sizes and scores with intervals, scores by track, differences of pairs."""
+
+    split: Literal["train", "valid", "test"] = Field("test", description="Of scores by track and of differences.")
+    tracks: list[Name] = Field([], description="Tracks, and their order; default all.")
+
+
 # Kinds: the settings of each, and the tables that it needs and that join when they exist (None: any, as it says).
 KINDS: dict[str, tuple[type[Strict], tuple[str, ...] | None, tuple[str, ...]]] = {
     "fig1": (Fig1, ("matches", "labels", "motifs", "metrics"), ("task2_matches",)),
@@ -204,6 +237,10 @@ KINDS: dict[str, tuple[type[Strict], tuple[str, ...] | None, tuple[str, ...]]] =
     "scan": (Scan, None, ()),
     "known_motif": (KnownMotif, ("metrics", "matches", "tomtom", "motifs", "database"), ()),
     "references": (References, None, ()),
+    "prediction_scatter": (PredictionScatter, ("density", "scores", "heads"), ()),
+    "genome_tracks": (GenomeTracks, ("profiles", "composition", "heads"), ()),
+    "roc": (Roc, ("domains", "roc", "heads"), ()),
+    "heads_table": (HeadsTable, ("scores", "comparison", "heads"), ()),
 }
 
 

@@ -83,7 +83,7 @@ def file_of(row: Row) -> File:
 
 def urls_source(tasks: Mapping[Name, Task]) -> Source | None:
     """Return the files that tasks name by address as a source; None if there are none (see `problems_of_places`)."""
-    found = [item for task in tasks.values() for item in places_of(task.dataset) if item.url]
+    found = [item for task in tasks.values() for item in places_of([task.dataset, task.evaluation]) if item.url]
     files = {item.url_name: File(url=item.url, md5=item.md5, sha256=item.sha256) for item in found}
     if not files:
         return None
@@ -128,13 +128,18 @@ def problems_of_places(tasks: Mapping[Name, Task], sources: Mapping[Name, Source
     genomes: dict[str, tuple[str, str]] = {}
     known = {name: source for source, declared in sources.items() for name in declared.files}
     for name, task in tasks.items():
-        for path, found in located_places(task.dataset, ("tasks", name, "dataset")):
+        for path, found in _named_by(name, task):
             where = f"{place(document, path)}: {'.'.join(path)}"
             problem = _in_source(found, sources) or _at_address(found, where, addresses, known)
             if problem is None and isinstance(found, Genome):
                 problem = _genome(found, where, genomes, sources)
             if problem:
                 yield f"{where}: {problem}"
+
+
+def _named_by(name: Name, task: Task) -> Iterator[tuple[tuple[str, ...], Place]]:
+    for key in ("dataset", "evaluation"):
+        yield from located_places(getattr(task, key), ("tasks", name, key))
 
 
 def _in_source(found: Place, sources: Mapping[Name, Source]) -> str | None:

@@ -262,6 +262,14 @@ class Project:
         found = [name for name, task in self.tasks.items() if task.dataset.kind == "embeddings"]
         return {self.embedding(name): self.tasks[name].dataset for name in reversed(found)}
 
+    def evaluation_files(self, name: str) -> list[str]:
+        """Return the files that a task's evaluation reads, besides its data set and models."""
+        return list(dict.fromkeys(map(self.path, places_of(self.task(name).evaluation))))
+
+    def labels_of(self, name: str) -> Any:
+        """Return the settings of the data set that a task's labels come from: its own, or of the task that it names."""
+        return labels_of(self.task(name), self.tasks)
+
     def table(self, name: str, path: str) -> str:
         """Return the path of a file among the results of a task."""
         return f"{self.settings.results}/tasks/{name}/{path}"
@@ -346,6 +354,7 @@ def load_project(
     if {"tasks", "sources"} <= parts.keys():
         problems += problems_of_places(parts["tasks"], parts["sources"], documents["tasks"])
         problems += problems_of_labels(parts["tasks"], documents["tasks"])
+        problems += _unknown_tracks(parts["tasks"], documents["tasks"])
     if problems:
         raise CisflowError("the configuration has problems:\n" + "\n".join(problems))
     made = {ENCODE: encode_source(root / settings.encode, parts["tasks"]), URLS: urls_source(parts["tasks"])}
@@ -391,6 +400,26 @@ def _defaults_of(task: Section, defaults: Section) -> Section:
         if key not in OF_ANY_MODEL:
             del kept["training"][key]
     return kept
+
+
+def labels_of(task: Task, tasks: Mapping[Name, Task]) -> Any:
+    """Return the settings of the data set that a task's labels come from; None if that task is not there."""
+    if task.dataset.kind != "embeddings":
+        return task.dataset
+    other = tasks.get(getattr(task.dataset, "labels", ""))
+    return other and other.dataset
+
+
+def _unknown_tracks(tasks: Mapping[Name, Task], document: Section) -> Iterator[str]:
+    """Yield a problem for each track that a task's evaluation names and its labels have not."""
+    for name, task in tasks.items():
+        dataset = labels_of(task, tasks)
+        known = list(getattr(dataset, "tracks", None) or getattr(dataset, "targets", None) or ())
+        for key, track in task.evaluation.named_tracks():
+            path = ("tasks", name, "evaluation", *key)
+            if known and track not in known:
+                where = f"{place(document, path)}: {'.'.join(path)}"
+                yield f"{where}: there is no track '{track}'.{did_you_mean(track, known)}"
 
 
 def _dangling_names(documents: Mapping[str, Section | None], settings: Settings) -> list[str]:

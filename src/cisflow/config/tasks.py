@@ -23,6 +23,7 @@ from pydantic import (
 from cisflow.attribution.contributions import choose_method, shortest
 from cisflow.attribution.presets import METHODS, PRESETS, resolve
 from cisflow.config.datasets import Dataset
+from cisflow.config.evaluation import Evaluation
 from cisflow.config.heads import PRESETS as HEAD_PRESETS
 from cisflow.config.strict import Grid, KeyProblem, Name, Strict, did_you_mean, message, partial
 from cisflow.config.sweep import lay, run_name, sweep_of
@@ -272,16 +273,6 @@ class Tomtom(Strict):
     e_value: PositiveFloat = Field(0.1, description="Matches have at most this E-value.")
 
 
-BASELINES = ("gc_content",)
-
-
-class Evaluation(Strict):
-    """What is measured."""
-
-    splits: list[Literal["train", "valid", "test"]] = Field(["test"], min_length=1)
-    baselines: list[Literal[BASELINES]] = Field([], description="Simple predictors measured beside the models.")
-
-
 class Region(Strict):
     """A stretch of a chromosome, 0-based and half-open, in a genome file of a source."""
 
@@ -520,6 +511,13 @@ class Task(Strict):
         if self.target_kind == "real" and self.evaluation.baselines:
             text = f"{', '.join(self.evaluation.baselines)} needs binary labels"
             raise KeyProblem(("evaluation", "baselines"), text)
+        return self
+
+    @model_validator(mode="after")
+    def _signal_is_real(self):
+        for key in ("domains", "differences"):
+            if self.target_kind != "real" and getattr(self.evaluation, key):
+                raise KeyProblem(("evaluation", key), "they are told from signal, and the labels are binary")
         return self
 
     @model_validator(mode="after")

@@ -23,7 +23,7 @@ ONE_COLUMN, TWO_COLUMNS, PAGE_HEIGHT = 89.0, 183.0, 247.0  # mm
 # Okabe & Ito (2008): told apart with every common form of colour blindness. Yellow is too light for lines on white.
 BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
-GREY, LIGHT_GREY, WHITE = "#707070", "#C8C8C8", "#FFFFFF"
+GREY, MIDDLE_GREY, LIGHT_GREY, WHITE = "#707070", "#A0A0A0", "#C8C8C8", "#FFFFFF"
 PALETTE = (BLACK, ORANGE, SKY_BLUE, GREEN, BLUE, VERMILION, PURPLE)
 
 # An activation and its modifications have one colour.
@@ -67,6 +67,12 @@ METHOD_LABELS = {
 _CLASSES = {"positive": ORANGE, "any positive": ORANGE, "unmeasured": LIGHT_GREY, "all": GREY}
 SPLIT_DASHES = {"train": "solid", "valid": (0, (4, 1.2)), "test": (0, (1, 1))}
 SPLIT_MARKS = {"train": ("o", BLACK), "valid": ("^", SKY_BLUE), "test": ("s", VERMILION)}
+
+# Behind tracks along a chromosome; what no split has is white.
+SPLIT_SHADES = {"train": "#EEEEEE", "valid": "#DBEAF6", "test": "#FDF1D6"}
+# Of things that have no colour of their own, in turn.
+TURN = (BLUE, ORANGE, GREEN, PURPLE, SKY_BLUE, VERMILION)
+DENSITY = LinearSegmentedColormap.from_list("density", ["#D5E5F0", BLUE, BLACK])
 
 # Columns of a history.
 HISTORY_LABELS = {
@@ -139,6 +145,11 @@ def colour(activation: str) -> str:
     if activation in _FAMILIES:
         return _FAMILIES[activation]
     return next((value for name, value in _FAMILIES.items() if activation.endswith(name)), GREY)
+
+
+def in_turn(names: Sequence[str]) -> dict[str, str]:
+    """Return a colour for each name, the same for the same list; from the seventh on they come again."""
+    return {name: TURN[number % len(TURN)] for number, name in enumerate(names)}
 
 
 def dashes(activation: str) -> str | tuple[int, tuple[float, ...]]:
