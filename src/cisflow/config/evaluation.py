@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from cisflow.config.places import Place
 from cisflow.config.strict import KeyProblem, Name, Strict
@@ -81,12 +81,19 @@ class Evaluation(Strict):
     splits: list[Split] = Field(["test"], min_length=1)
     baselines: list[Literal[BASELINES]] = Field([], description="Simple predictors measured beside the models.")
     bootstrap: Bootstrap = Field(Bootstrap(), description="Intervals of the tables below heads/.")
-    domains: dict[Name, Domains] = Field({}, description="Domains that are told from signal, by name.")
-    differences: dict[Name, Difference] = Field({}, description="Differences of tracks, by name.")
+    domains: dict[Name, Domains | None] = Field(
+        {}, description="Domains that are told from signal, by name; null: none of this name after all."
+    )
+    differences: dict[Name, Difference | None] = Field({}, description="Differences of tracks, by name; or null.")
     units: dict[str, Unit] = Field(
         {}, description="Unit in figures by track, or a pattern (* and ?) of them; the first that fits counts."
     )
     drawn: Drawn = Drawn()
+
+    @field_validator("domains", "differences")
+    @classmethod
+    def _those_that_are_left(cls, named: dict[str, Strict | None]) -> dict[str, Strict]:
+        return {name: value for name, value in named.items() if value is not None}
 
     @model_validator(mode="after")
     def _scaled_by_the_training_split(self):
