@@ -38,8 +38,7 @@ rule make_dataset:
 
 rule make_regions:
     input:
-        genome=lambda wildcards: project.path(signal_of(wildcards).genome),
-        places=lambda wildcards: [project.path(place) for place in places_of(signal_of(wildcards).regions)],
+        unpack(region_files),
     output:
         regions="<results>/tasks/{task}/regions.tsv",
         accounting="<results>/tasks/{task}/regions.accounting.tsv",

@@ -128,7 +128,11 @@ class Project:
         """Return the name of the folder of all calls of a BAM file."""
         genome = Path(self.path(modified.genome)).parent.name
         rules = f"{modified.threshold}-{modified.min_mapping_quality}"
-        return f"{Path(self.path(modified.bam)).stem}.{genome}.{rules}"
+        return f"{Path(self._reads(modified)).stem}.{genome}.{rules}"
+
+    def _reads(self, modified: Modified) -> str:
+        # As for genomes: one that is not pinned yet stops no other task.
+        return modified.bam.accession or self.path(modified.bam)
 
     @cached_property
     def modified(self) -> dict[str, Modified]:
@@ -136,7 +140,7 @@ class Project:
         found = [place.modified for task in self.tasks.values() for place in places_of(task.dataset) if place.modified]
         named = {self._calls(modified): modified for modified in found}
         for modified in found:
-            first, second = (self.path(one.bam) for one in (named[self._calls(modified)], modified))
+            first, second = map(self._reads, (named[self._calls(modified)], modified))
             if first != second:
                 raise CisflowError(f"the BAM files {first} and {second} have one name; give one of them another.")
         return named
