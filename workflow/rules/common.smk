@@ -75,6 +75,12 @@ def dataset_spec(wildcards):
     return as_json(project.dataset_spec(wildcards.task))
 
 
+@told
+def pinned_sums(wildcards):
+    """Return the checksums of a task's pinned files: these are made into data, whatever Snakemake takes for new."""
+    return as_json({project.pinned_path(row): row["md5"] for row in project.pinned(wildcards.task)})
+
+
 def signal_of(wildcards):
     """Return the settings of a data set of signal; another kind is refused before any job."""
     dataset = task_of(wildcards).dataset

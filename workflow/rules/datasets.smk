@@ -23,6 +23,7 @@ rule make_dataset:
         runtime=growing(60),
     params:
         dataset=dataset_spec,
+        pinned=pinned_sums,
         code=code("datasets/make.py"),
     shell:
         r"""
@@ -31,6 +32,7 @@ rule make_dataset:
         python workflow/scripts/datasets/make.py \
             --dataset {params.dataset:q} \
             --inputs {input:q} \
+            --pinned {params.pinned:q} \
             --out {output.dataset:q} \
             --provenance {output.provenance:q}
         """
