@@ -11,7 +11,7 @@ from cisflow.config.datasets import Hdf5
 from cisflow.datasets.make import make_dataset
 from cisflow.datasets.store import Split, write_dataset
 from cisflow.io import h5_reader
-from tests.portal import Portal
+from tests.portal import serving
 from tests.server import Server
 
 ROOT = Path(__file__).parents[1]
@@ -48,13 +48,9 @@ def server():
 @pytest.fixture
 def portal(monkeypatch):
     """A server that answers as ENCODE does, with the `experiments` that are put into it; the client asks it."""
-    with Portal() as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    with serving() as running:
         monkeypatch.setenv("CISFLOW_ENCODE", running.url)
         yield running
-        running.shutdown()
-        thread.join()
 
 
 def planted(count: int, length: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,9 @@
 import hashlib
 import http.server
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import parse_qs, urlsplit
 
 from cisflow.sources.manifest import COLUMNS
@@ -94,6 +97,19 @@ class Portal(http.server.ThreadingHTTPServer):
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_port}"
+
+
+@contextmanager
+def serving() -> Iterator[Portal]:
+    """Yield a portal that answers until the context ends."""
+    with Portal() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield running
+        finally:
+            running.shutdown()
+            thread.join()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

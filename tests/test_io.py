@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cisflow.errors import CisflowError
-from cisflow.io import atomic, h5_reader, h5_writer, md5, sha256, write_tsv
+from cisflow.io import atomic, check_md5, h5_reader, h5_writer, md5, sha256, write_tsv
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path):
@@ -140,3 +140,11 @@ def test_checksums_are_the_standard_ones(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert md5(tmp_path / "a") == "900150983cd24fb0d6963f7d28e17f72"
+
+
+def test_bytes_that_are_not_the_pinned_ones_are_refused(tmp_path):
+    path = tmp_path / "a.bed.gz"
+    path.write_bytes(b"one")
+    check_md5({str(path): md5(path)})
+    with pytest.raises(CisflowError, match="a.bed.gz: its md5 is f97c.*, and 0+ is pinned. Delete the file, and it is"):
+        check_md5({str(path): "0" * 32})

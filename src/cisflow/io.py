@@ -78,6 +78,21 @@ def md5(path: str | Path) -> str:
     return _digest(path, "md5")
 
 
+def check_md5(sums: Mapping[str, str]) -> None:
+    """Check that files, by path, have these MD5 checksums, which a manifest pins.
+
+    Raises
+    ------
+    CisflowError
+        One has another: it was changed after it was fetched, or fetched for another manifest.
+    """
+    for path, pinned in sums.items():
+        if (found := md5(path)) != pinned:
+            raise CisflowError(
+                f"{path}: its md5 is {found}, and {pinned} is pinned. Delete the file, and it is fetched again."
+            )
+
+
 def _digest(path: str | Path, algorithm: str) -> str:
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, algorithm).hexdigest()

@@ -56,6 +56,9 @@ def test_search_shows_files_and_reasons():
     assert "1  another file type" in output
     assert "1 files are taken" in search("--assay", "ATAC-seq", "--biosample", "HepG2")[1]
     assert "0 files are taken" in search("--assay", "CAGE")[1]
+    assert (
+        "note: biosample: no file has 'k562', but 'HepG2'." in search("--biosample", "HepG2", "--biosample", "k562")[1]
+    )
     assert "1 files are taken" in search("--accession", "ENCFF002AAA")[1]
 
 
@@ -97,6 +100,7 @@ def test_a_changed_query_differs(run):
     status, output = run("diff", "a", dataset="encode: {assay: ATAC-seq, biosample: K562}")
     assert status == 1
     assert "The query, or the accessions, have changed" in output
+    assert ": biosample: none -> K562." in output
     assert "gone     ENCFF003AAA  ATAC, HepG2: not in the answer" in output
 
 
@@ -112,6 +116,7 @@ def test_nothing_is_pinned_without_files(run, tmp_path):
     status, output = run("pin", "a", dataset="encode: {assay: ATAC-seq, assembly: hg19}")
     assert status == 1
     assert "2  another assembly" in output
+    assert "note: assembly: no file has 'hg19', but 'GRCh38'." in output
     assert "ENCODE has no file of its query" in output
     assert not (tmp_path / "pins").exists()
     assert "neither a query" in run("pin", "a", dataset="genome: hg38")[1]

@@ -75,6 +75,11 @@ def test_genomes_are_indexed_below_their_name(load, genome, name, fasta):
     [
         (["genome: hg83"], "tasks.yaml:2: tasks.a.dataset.genome: there is no source 'hg83'. Did you mean 'hg38'?"),
         (["genome: jaspar2016"], "tasks.a.dataset.genome: source 'jaspar2016': there is no file '*.fa*'."),
+        (["genome: GRCh38"], "tasks.a.dataset.genome: there is no source 'GRCh38'. Did you mean 'hg38'?"),
+        (["genome: mini"], "there is no source 'mini'. A FASTA file is given by its path, as data/mini.fa. Known here"),
+        (["files: [ENCSR000AAA]"], "files.0: 'ENCSR000AAA' is no accession of a file at ENCODE"),
+        (["files: [encff001aaa]"], "files.0: 'encff001aaa' is no accession of a file at ENCODE"),
+        (["files: [{url: 'https://x.org/a', md5: abc}]"], "files.0.md5: 'abc' is no MD5 checksum, 32 hexadecimal"),
         (["genome: two"], "source 'two': '*.fa*' fits several files: a.fa.gz, b.fa; name one as 'file'."),
         (
             ["files: [{source: hg38, file: hg38.chrom.size}]"],
@@ -101,6 +106,17 @@ def test_places_that_point_to_nothing_are_said(load, datasets, message):
     with pytest.raises(CisflowError) as error:
         load(*datasets)
     assert message in str(error.value)
+
+
+def test_of_several_fasta_files_the_one_called_as_the_source_is_the_genome(load):
+    sources = SOURCES.replace("a.fa.gz:", "two.fa.gz:")
+    assert load("genome: two", sources=sources).genome_source("two") == "resources/two/two.fa.gz"
+
+
+def test_reads_that_are_not_pinned_stop_no_other_task(load):
+    modified = "{modified: {bam: ENCFF001AAA, genome: data/mini.fa, calls: modmA}}"
+    project = load(f"genome: hg38, files: [{modified}]", "genome: hg38")
+    assert list(project.modified) == ["ENCFF001AAA.mini.129-10"]
 
 
 def test_all_problems_of_places_are_said_at_once(load):
@@ -154,9 +170,45 @@ def test_a_query_that_has_changed_since_is_an_error_of_its_task(load):
     project = load("encode: [{assay: ATAC-seq}, {assay: DNase-seq}]")
     assert "encode" not in project.sources
     with pytest.raises(
-        CisflowError, match=r"task 'a': its query .* changed since .*pins/a.tsv was pinned \(2026-01-02\)"
+        CisflowError,
+        match=r"task 'a': its query .* changed since .*pins/a.tsv was pinned \(2026-01-02\): queries: 1 -> 2. Run",
     ):
         project.pinned("a")
+
+
+@pytest.mark.parametrize(
+    ("now", "change"),
+    [
+        ("encode: {assay: ATAC-seq, target: CTCF, output_type: x}", "target: none -> CTCF; output_type: None -> x"),
+        ("encode: {assay: [ATAC-seq, CAGE]}", "assay: ATAC-seq -> ATAC-seq, CAGE"),
+        (f"{ATAC}, files: [ENCFF002AAA]", "with ENCFF002AAA"),
+    ],
+)
+def test_what_has_changed_since_is_said(load, now, change):
+    pin(load(ATAC), "a", [row("ENCFF001AAA")])
+    with pytest.raises(CisflowError, match=rf"\(2026-01-02\): {change}. Run: cisflow encode pin a --force"):
+        load(now).pinned("a")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "assemblies", "message"),
+    [
+        (f"{ATAC}, genome: hg38", ("GRCh38", "hg19"), "hg19, unlike the genome GRCh38."),
+        (f"{ATAC}, genome: data/mm10.fa", ("mm10", "GRCh38"), "GRCh38, unlike the genome mm10."),
+        (f"{ATAC}, genome: data/x.fa", ("a1", "a2"), "a2, unlike ENCFF001AAA, which is of a1. Name"),
+    ],
+)
+def test_files_of_two_assemblies_are_refused(load, dataset, assemblies, message):
+    rows = [row(f"ENCFF00{n}AAA", assembly=own) for n, own in enumerate(assemblies, 1)]
+    pin(load(dataset), "a", rows)
+    with pytest.raises(CisflowError, match=f"a.tsv: ENCFF002AAA is of the assembly {message}"):
+        load(dataset).pinned("a")
+
+
+def test_names_of_one_assembly_are_one(load):
+    dataset = f"{ATAC}, genome: data/hg38.p14.fa"
+    pin(load(dataset), "a", [row("ENCFF001AAA", assembly="GRCh38"), row("ENCFF002AAA", assembly="")])
+    assert len(load(dataset).pinned("a")) == 2
 
 
 def test_a_broken_manifest_is_an_error_of_its_task(load):

@@ -234,6 +234,15 @@ def test_files_that_are_no_configuration(root, tmp_path, text, message):
     assert "there is no task" not in found, "names that point to what cannot be read would hide the reason"
 
 
+def test_tasks_that_are_no_yaml_are_one_problem(root, tmp_path):
+    """Figures and claims point to tasks that nobody could read; nothing is said of them."""
+    (tmp_path / "tasks.yaml").write_text("tasks:\n    a:\n  b: 1\n c: 2\n")
+    with pytest.raises(CisflowError) as error:
+        load_project({"tasks": [str(tmp_path / "tasks.yaml")], "command": "x"}, root)
+    assert len(str(error.value).splitlines()) == 2
+    assert "tasks.yaml:3: not valid YAML: while parsing a block mapping, expected <block end>" in str(error.value)
+
+
 def test_missing_files_are_all_named(root):
     config = {"tasks": ["none.yaml"], "sources": "neither.yaml", "command": "x"}
     with pytest.raises(

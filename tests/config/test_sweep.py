@@ -113,7 +113,7 @@ def test_everything_that_a_model_is_and_how_it_learns_can_be_swept():
          "sweep: cnn-2_relu_width-0.5_monitor-pearson: 'pearson' needs other labels; for binary ones take loss, auroc"),
         ("{training.optimizer.name: [adam, sgd], training.optimizer.eps: 0.1}",
          "sweep: cnn-2_relu_width-0.5_optimizer.name-sgd: eps: not an argument of sgd"),
-        ("[1, 2]", "sweep: [1, 2]: input should be a valid dictionary"),
+        ("[1, 2]", "sweep: [1, 2] is not a section of keys (key: value)."),
     ],
 )  # fmt: skip
 def test_mistakes_in_a_sweep_are_said_with_their_place(root, tmp_path, sweep, message):

@@ -221,7 +221,7 @@ BAD_SETTINGS = {
     "slop of a factor that is not there": ({"slop": {"H3K27ac": 10}}, "slop: no endpoint has the factor 'H3K27ac'"),
     "a factor left out that is not there": (
         {"regions": {"use": "without", "without": ["ATAC"]}},
-        "no endpoint has the factor 'ATAC'; there are CTCF",
+        "no endpoint has the factor 'ATAC'. Known here: CTCF",
     ),
     "nothing left out": ({"regions": {"use": "without"}}, "it names factors if use is"),
     "a bin longer than the window": ({"window": {"length": 100, "label": 200}}, "must be even and not negative"),

@@ -1,6 +1,7 @@
 """ENCODE: a server that answers in its form, and the choice among files by hand-worked cases."""
 
 import datetime
+import re
 from email.utils import format_datetime
 
 import pytest
@@ -137,8 +138,12 @@ def test_what_is_no_answer_is_said(client, portal, case):
 
 
 def test_no_server(waits):
-    with Encode("http://127.0.0.1:9", waits.append) as client, pytest.raises(CisflowError, match="given up after 5"):
+    with Encode("http://127.0.0.1:9", waits.append) as client, pytest.raises(CisflowError) as error:
         client.search(CTCF)
+    message = str(error.value)
+    assert "target.label=CTCF&assembly=GRCh38: given up after 5 tries without progress: Failed to establish" in message
+    assert "Connection refused. If ENCODE is not reachable from here, name a mirror of it in CISFLOW_ENCODE." in message
+    assert len(message) < 500, "neither the fields that are asked for, nor the address again"
 
 
 def test_a_404_of_a_search_without_a_list_is_an_error(client, portal):
@@ -306,7 +311,14 @@ def test_a_group_that_is_left_out_is_counted():
     [
         ("organism: Homo sapiens", "it would take all of ENCODE; name assay, biosample, target or accessions"),
         ("assays: [ATAC-seq]", "x.yaml:1: assays: unknown key. Did you mean 'assay'?"),
-        ("accessions: [ENCSR000AAA]", "accessions.0: "),
+        ("accessions: [ENCSR000AAA]", "'ENCSR000AAA' is no accession of a file at ENCODE, as ENCFF001ABC (ENCSR... is"),
+        ("{assay: ATAC-seq, assembly: hg38}", "x.yaml:1: assembly: ENCODE calls the assembly hg38 'GRCh38'"),
+        ("{assay: ATAC-seq, assembly: mm10}", "organism: mm10 is of Mus musculus, and the query is for Homo sapiens"),
+        ("{assay: ATAC-seq, file_type: bigwig}", "file_type: ENCODE writes 'bigwig' as 'bigWig'"),
+        ("{assay: ATAC-seq, file_type: [bed narrowPeak, BroadPeak]}", "'BroadPeak' as 'bed broadPeak'"),
+        ("{assay: ATAC-seq, replicates: 2}", "replicates: 2 is no text with the numbers of biological replicates"),
+        ("{assay: ATAC-seq, replicates: ['1, 2', both]}", "replicates.1: 'both' is no text with the numbers"),
+        ("{assay: ATAC-seq, target: 3}", "target: 3 is not a text; if it is meant to be one, write it in quotes."),
         ("{assay: ATAC-seq, require_empty: [Audit]}", "'Audit' is not one of Biosample treatments, "),
         ("{assay: ATAC-seq, group_by: [tissue]}", "'tissue' is not one of experiment, assay, "),
         ("{assay: ATAC-seq, prefer: [best]}", "'best' is not one of replicates, "),
@@ -321,6 +333,35 @@ def test_a_mistake_in_a_query_is_said(tmp_path, text, message):
     with pytest.raises(CisflowError) as error:
         validate(Query, load(tmp_path / "x.yaml"))
     assert message in str(error.value)
+
+
+def test_numbers_of_replicates_are_written_as_encode_does():
+    assert Query(assay="ATAC-seq", replicates=["1,2", " 3 "]).replicates == ["1, 2", "3"]
+
+
+UNMET = [
+    ({"assay": "tf chip-seq"}, "ENCODE has no such experiment; .* Is 'TF ChIP-seq' meant?"),
+    ({"target": "ctcf"}, "ENCODE has no such experiment; names count as ENCODE writes them"),
+    ({"biosample": ["K562", "HepG3"]}, "biosample: no file has 'HepG3', but 'K562'."),
+    ({"output_type": "IDR peaks"}, "output_type: no file has 'IDR peaks', but 'IDR thresholded peaks'."),
+    ({"replicates": ["3", "1"]}, "replicates: no file has '3', '1', but '1, 2'."),
+    ({"assembly": "hg19"}, "assembly: no file has 'hg19', but 'GRCh38'."),
+    ({"file_type": ["bed narrowPeak", "bed broadPeak"]}, "file_type: no file has 'bed broadPeak', but 'bam', 'bed nar"),
+]
+
+
+@pytest.mark.parametrize(("changes", "note"), UNMET)
+def test_what_no_file_has_is_told(client, portal, changes, note):
+    portal.experiments = [experiment("ENCSR000AAA", [file("ENCFF001AAA"), file("ENCFF002AAA", file_type="bam")])]
+    query = Query(**{"assay": "TF ChIP-seq", "target": "CTCF"} | changes)
+    (found,) = resolve(client, [query], []).notes
+    assert re.match(note, found)
+
+
+def test_a_second_best_that_is_not_there_is_no_mistake(client, portal):
+    portal.experiments = [experiment("ENCSR000AAA", [file("ENCFF001AAA")])]
+    query = Query(assay="TF ChIP-seq", replicates=["1, 2", "1"], output_type=["IDR thresholded peaks", "stable peaks"])
+    assert resolve(client, [query], []).notes == []
 
 
 def test_the_hash_is_that_of_what_is_wanted():

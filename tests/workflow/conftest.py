@@ -53,6 +53,15 @@ def succeed(folder: Path, *arguments: str, **variables: str) -> str:
     return done.stdout
 
 
+def cisflow(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    """Run the command line of a copy of the repository in it, and return what it printed, as `snakemake` does."""
+    return subprocess.run(
+        [sys.executable, "-c", "from cisflow.cli import main; main()", *arguments], cwd=folder,
+        env=environment() | {"PYTHONPATH": str(folder / "src")} | variables, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
 def write_user_data(path: Path, length: int = 60) -> None:
     """Write a user's own HDF5 file: one-hot sequences (n, length, 4) and labels under names of their own."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 # What the rules ask of the configuration (`project`, from the Snakefile).
 
+import functools
 import json
 import re
 
@@ -68,16 +69,34 @@ def code(script):
     return code_hash(f"{workflow.basedir}/{SCRIPTS}/{script}")
 
 
+def told(ask):
+    """Return a function that rules call, whose errors are said before any job, in a message without a traceback."""
+
+    @functools.wraps(ask)
+    def asked(wildcards):
+        try:
+            return ask(wildcards)
+        except CisflowError as error:
+            raise WorkflowError(str(error)) from None
+
+    return asked
+
+
+@told
 def dataset_inputs(wildcards):
-    """Return the files that a data set is made from; those of ENCODE that are not pinned are refused before any job."""
-    try:
-        return project.dataset_inputs(wildcards.task)
-    except CisflowError as error:
-        raise WorkflowError(str(error)) from None
+    """Return the files that a data set is made from; those of ENCODE that are not pinned are refused."""
+    return project.dataset_inputs(wildcards.task)
 
 
+@told
 def dataset_spec(wildcards):
     return as_json(project.dataset_spec(wildcards.task))
+
+
+@told
+def pinned_sums(wildcards):
+    """Return the checksums of a task's pinned files: these are made into data, whatever Snakemake takes for new."""
+    return as_json({project.pinned_path(row): row["md5"] for row in project.pinned(wildcards.task)})
 
 
 def signal_of(wildcards):
@@ -88,6 +107,17 @@ def signal_of(wildcards):
     return dataset
 
 
+@told
+def region_files(wildcards):
+    """Return what regions are laid on: the genome, and the files that say where."""
+    dataset = signal_of(wildcards)
+    return {
+        "genome": project.path(dataset.genome),
+        "places": [project.path(place) for place in places_of(dataset.regions)],
+    }
+
+
+@told
 def regions_spec(wildcards):
     """Return what the regions of a data set depend on, with the paths of files."""
     dataset = signal_of(wildcards)
@@ -113,6 +143,7 @@ def track_of(wildcards):
     return tracks[wildcards.track]
 
 
+@told
 def track_files(wildcards):
     """Return the files that a track is read from; of a BAM file below `resources` the index, too, which is made."""
     located = located_places(track_of(wildcards))
@@ -121,11 +152,13 @@ def track_files(wildcards):
     return paths + [f"{path}.bai" for path in made]
 
 
+@told
 def genome_of(wildcards):
     path = project.path(dataset_of(wildcards).genome)
     return {"genome": path, "fai": f"{path}.fai", "gzi": f"{path}.gzi"}
 
 
+@told
 def modified_files(wildcards):
     modified = project.modified[wildcards.calls]
     bam, genome = project.path(modified.bam), project.path(modified.genome)

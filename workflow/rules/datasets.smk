@@ -23,6 +23,7 @@ rule make_dataset:
         runtime=growing(60),
     params:
         dataset=dataset_spec,
+        pinned=pinned_sums,
         code=code("datasets/make.py"),
     shell:
         r"""
@@ -31,6 +32,7 @@ rule make_dataset:
         python workflow/scripts/datasets/make.py \
             --dataset {params.dataset:q} \
             --inputs {input:q} \
+            --pinned {params.pinned:q} \
             --out {output.dataset:q} \
             --provenance {output.provenance:q}
         """
@@ -38,8 +40,7 @@ rule make_dataset:
 
 rule make_regions:
     input:
-        genome=lambda wildcards: project.path(signal_of(wildcards).genome),
-        places=lambda wildcards: [project.path(place) for place in places_of(signal_of(wildcards).regions)],
+        unpack(region_files),
     output:
         regions="<results>/tasks/{task}/regions.tsv",
         accounting="<results>/tasks/{task}/regions.accounting.tsv",

@@ -86,7 +86,7 @@ def _configuration(config: Path) -> Iterator[Finding]:
     )
     yield from _unpinned(project)
     yield from _disk(Path(project.settings.results))
-    yield from _gpu([name for name, task in project.tasks.items() if task.training.device == "gpu"])
+    yield from _gpu([name for name, task in project.tasks.items() if task.model and task.training.device == "gpu"])
     yield from _mirrors(project.settings.mirror)
 
 

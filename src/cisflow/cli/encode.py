@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from cisflow.errors import CisflowError
 
@@ -78,7 +77,7 @@ def pin(
     replaces it.
     """
     from cisflow.config.project import load_project
-    from cisflow.sources.manifest import Manifest, difference, write_manifest
+    from cisflow.sources.manifest import Manifest, changes_of, difference, write_manifest
 
     project = load_project(config)
     path, wanted = project.manifest_file(task), _wanted(project, task)
@@ -86,6 +85,8 @@ def pin(
     found, server = _fresh(wanted)
     if not found.rows:
         _show(found)
+        if old:
+            out.print(f"{path}: it stays as it is ({len(old.rows)} files of {old.resolved})", soft_wrap=True)
         raise CisflowError(f"task '{task}': ENCODE has no file of its query; the reasons are above. Nothing is pinned.")
     if old and old.answers(wanted) and not difference(old.rows, found.rows):
         out.print(f"{path}: {len(old.rows)} files, as at ENCODE today", soft_wrap=True)
@@ -93,7 +94,8 @@ def pin(
     if old:
         _tell(difference(old.rows, found.rows), found)
         if not force:
-            raise CisflowError(f"{path}: it is pinned already ({old.resolved}). --force replaces it.")
+            other = "" if old.answers(wanted) else f" for another query ({changes_of(old.wanted, wanted)})"
+            raise CisflowError(f"{path}: it is pinned already ({old.resolved}){other}. --force replaces it.")
     write_manifest(path, Manifest(found.rows, wanted, datetime.now(UTC).date().isoformat(), server, found.left_out))
     _show(found)
     out.print(f"{path}: {len(found.rows)} files, {_bytes(found.rows)}; commit it", soft_wrap=True)
@@ -106,7 +108,7 @@ def diff(
 ) -> None:
     """Compare a task's pinned files with what ENCODE answers today; the exit status is 1 when they differ."""
     from cisflow.config.project import load_project
-    from cisflow.sources.manifest import difference, read_manifest
+    from cisflow.sources.manifest import changes_of, difference, read_manifest
 
     project = load_project(config)
     path, wanted = project.manifest_file(task), _wanted(project, task)
@@ -116,7 +118,7 @@ def diff(
     found, _ = _fresh(wanted)
     changes = difference(old.rows, found.rows)
     if not old.answers(wanted):
-        out.print(f"The query, or the accessions, have changed since {old.resolved}.")
+        out.print(f"The query, or the accessions, have changed since {old.resolved}: {changes_of(old.wanted, wanted)}.")
     _tell(changes, found)
     if changes or not old.answers(wanted):
         raise typer.Exit(1)
@@ -157,15 +159,21 @@ def _fresh(wanted: Mapping[str, Any]) -> tuple["Selection", str]:
 
 def _show(found: "Selection") -> None:
     if found.rows:
-        table = Table(*SHOWN, box=None, pad_edge=False)
-        for column in table.columns:
-            column.overflow, column.no_wrap = "fold", column.header in ("accession", "experiment")
-        for row in found.rows:
-            table.add_row(*(row[column] for column in SHOWN))
-        out.print(table)
+        # Lines are left whole: a terminal breaks them where it must, and other programs read them.
+        lines = [SHOWN, *([row[column] for column in SHOWN] for row in found.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            text = "  ".join(field.ljust(width) for field, width in zip(line, widths, strict=True))
+            out.print(text.rstrip(), markup=False, soft_wrap=True)
     out.print(f"{len(found.rows)} files are taken, {_bytes(found.rows)}; {len(found.reasons)} are left out")
     for reason, count in found.left_out.items():
         out.print(f"  {count:>7,}  {reason}", markup=False)
+    _note(found)
+
+
+def _note(found: "Selection") -> None:
+    for note in found.notes:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
 
 
 def _bytes(rows: Sequence["Row"]) -> str:
@@ -183,3 +191,4 @@ def _tell(changes: "Difference", found: "Selection") -> None:
             out.print(
                 f"changed  {accession}  {column}: {old or 'none'} -> {new or 'none'}", markup=False, soft_wrap=True
             )
+    _note(found)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cisflow.cli.costs import Size, cost_of, disk_of, size_of, training_work
+from cisflow.config.places import GIVEN
 from cisflow.config.project import Project
 from cisflow.config.tasks import LEARNING, Task
 from cisflow.config.yaml import Section, place
@@ -67,7 +68,7 @@ def _trainings(task: Task) -> Table:
 
 def _leaves(value: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, inner in value.items():
-        if isinstance(inner, dict) and inner:
+        if isinstance(inner, dict) and inner and not set(GIVEN) <= inner.keys():
             yield from _leaves(inner, (*path, str(key)))
         else:
             yield (*path, str(key)), inner
@@ -75,8 +76,20 @@ def _leaves(value: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple
 
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    return "none" if value in (None, {}, "") else str(value)
+        return ", ".join(map(_brief, value)) or "none"
+    return "none" if value in (None, {}, "") else _brief(value)
+
+
+def _brief(value: Any) -> str:
+    """Return a section that stands in a list, without what is not given; of a file that has but one key, its place."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_brief, value))}]"
+    if not isinstance(value, dict):
+        return str(value)
+    given = {key: _brief(inner) for key, inner in value.items() if inner not in (None, "", [], {}, False)}
+    if set(GIVEN) <= value.keys() and len(given) == 1:
+        return next(iter(given.values()))
+    return "{" + ", ".join(f"{key}: {text}" for key, text in given.items()) + "}"
 
 
 def _origin(document: Section, path: tuple[str, ...]) -> str:

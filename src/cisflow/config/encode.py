@@ -2,16 +2,40 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, StringConstraints, model_validator
 
-from cisflow.config.places import ACCESSION
-from cisflow.config.strict import Grid, Strict
+from cisflow.config.assemblies import assembly_of, organism_of
+from cisflow.config.strict import ACCESSION, Grid, KeyProblem, Strict
 
 Accession = Annotated[str, StringConstraints(pattern=ACCESSION)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+# The more usual ones of ENCODE; others may be asked for as well.
+FILE_TYPES = (
+    "bed narrowPeak", "bed broadPeak", "bed idr_peak", "bed bed3", "bed bed3+", "bed bed6", "bed bed6+", "bed bed9",
+    "bed bed9+", "bed bedMethyl", "bigBed narrowPeak", "bigBed broadPeak", "bigWig", "bam", "tsv", "hic",
+)  # fmt: skip
+
+
+def _as_encode_writes_it(value: str) -> str:
+    for known in FILE_TYPES:
+        if value not in FILE_TYPES and value.lower() in (known.lower(), known.partition(" ")[2].lower()):
+            raise ValueError(f"ENCODE writes '{value}' as '{known}'")
+    return value
+
+
+def _numbers(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"\s*\d+(\s*,\s*\d+)*\s*", value):
+        raise ValueError(f"{value!r} is no text with the numbers of biological replicates, as '1' or '1, 2'")
+    return ", ".join(value.replace(" ", "").split(","))
+
+
+FileType = Annotated[Text, AfterValidator(_as_encode_writes_it)]
+# As ENCODE writes them.
+Replicates = Annotated[str, BeforeValidator(_numbers)]
 # Columns of ENCODE's metadata table that may have to be empty, and what they are called in a manifest.
 METADATA = {
     "Biosample treatments": "treatments",
@@ -68,7 +92,7 @@ class Query(Strict):
     biosample: Grid[Text] = Field([], description="Terms, as K562 or 'heart left ventricle'; none: all.")
     target: Grid[Text] = Field([], description="Labels of targets, as CTCF or H3K27ac; none: all.")
     assembly: Text = Field("GRCh38", description="Assembly that the files are in.")
-    file_type: Grid[Text] = Field(
+    file_type: Grid[FileType] = Field(
         ["bed narrowPeak"], min_length=1, description="Format and its type: 'bed narrowPeak', 'bed broadPeak', bigWig."
     )
     status: Text = Field("released", description="Of experiment, file, and the analysis that it comes from.")
@@ -84,7 +108,7 @@ class Query(Strict):
         ["replicates", "uncrosslinked", "output_type"],
         description="In this order, which files of a group are kept; preferred_default is ENCODE's own mark.",
     )
-    replicates: Grid[Text] | None = Field(
+    replicates: Grid[Replicates] | None = Field(
         None, description="Biological replicates, best first, as '1, 2, 3'. Default: the more, the better."
     )
     output_type: Grid[Text] | None = Field(
@@ -100,6 +124,17 @@ class Query(Strict):
     def _asks_for_something(self):
         if not self.searches and not self.accessions:
             raise ValueError("it would take all of ENCODE; name assay, biosample, target or accessions")
+        return self
+
+    @model_validator(mode="after")
+    def _of_one_organism(self):
+        known = assembly_of(self.assembly)
+        if not self.searches or known is None:
+            return self
+        if not self.assembly.startswith(known):
+            raise KeyProblem(("assembly",), f"ENCODE calls the assembly {self.assembly} '{known}'")
+        if self.organism != organism_of(known):
+            raise KeyProblem(("organism",), f"{known} is of {organism_of(known)}, and the query is for {self.organism}")
         return self
 
     @property

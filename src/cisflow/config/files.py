@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from cisflow.config.assemblies import assembly_of
 from cisflow.config.encode import Query, wanted_of
 from cisflow.config.places import Genome, Place, located_places, places_of
 from cisflow.config.sources import File, Source
@@ -12,7 +13,7 @@ from cisflow.config.strict import NAME, Name, did_you_mean
 from cisflow.config.tasks import Task
 from cisflow.config.yaml import Section, place
 from cisflow.errors import CisflowError
-from cisflow.sources.manifest import Manifest, Row, read_manifest
+from cisflow.sources.manifest import Manifest, Row, changes_of, read_manifest
 
 # Sources that are made of what tasks name.
 ENCODE, URLS = "encode", "urls"
@@ -42,12 +43,36 @@ def manifest_of(folder: Path, name: str, task: Task) -> Manifest:
     if not path.exists():
         raise CisflowError(f"task '{name}': its files of ENCODE are not pinned; there is no {path}. {mend}")
     manifest = read_manifest(path)
-    if not manifest.answers(wanted_of(queries_of(task), accessions_of(task))):
+    wanted = wanted_of(queries_of(task), accessions_of(task))
+    if not manifest.answers(wanted):
         raise CisflowError(
             f"task '{name}': its query to ENCODE, or its accessions, have changed since {path} was pinned "
-            f"({manifest.resolved}). {mend} --force"
+            f"({manifest.resolved}): {changes_of(manifest.wanted, wanted)}. {mend} --force"
         )
     return manifest
+
+
+def mixed_assemblies(task: Task, rows: Iterable[Row]) -> str | None:
+    """Return what is wrong if pinned files are of another assembly than the task's genome, or than each other.
+
+    Tracks that are lifted are of another one, and so do not count.
+    """
+    genome = getattr(task.dataset, "genome", None)
+    lifted = {
+        place.accession
+        for track in getattr(task.dataset, "tracks", {}).values()
+        for place in (track.files() if track.lift else ())
+    }
+    told = f"the genome {genome.assembly}" if genome and genome.assembly else ""
+    first = genome.assembly if told else None
+    for row in rows:
+        own = assembly_of(row["assembly"]) or row["assembly"]
+        if not own or row["accession"] in lifted:
+            continue
+        if first is not None and own != first:
+            return f"{row['accession']} is of the assembly {own}, unlike {told}. Name files of one assembly."
+        first, told = own, told or f"{row['accession']}, which is of {own}"
+    return None
 
 
 def encode_source(folder: Path, tasks: Mapping[Name, Task]) -> Source | None:
@@ -96,22 +121,24 @@ def urls_source(tasks: Mapping[Name, Task]) -> Source | None:
     )
 
 
-def file_in(source: Source, pattern: str) -> str:
-    """Return the file of a source that a name or a pattern (`*`, `?`) fits.
+def file_in(sources: Mapping[Name, Source], source: Name, pattern: str) -> str:
+    """Return the file of a source that a name or a pattern (`*`, `?`) fits; of several, the one called as the source.
 
     Raises
     ------
     CisflowError
         None fits, or several do.
     """
-    if pattern in source.files:
+    files = sources[source].files
+    if pattern in files:
         return pattern
-    found = [name for name in source.files if fnmatchcase(name, pattern)]
-    if len(found) == 1:
-        return found[0]
+    found = [name for name in files if fnmatchcase(name, pattern)]
+    called = [name for name in found if genome_name(name) == source]
+    if len(found) == 1 or len(called) == 1:
+        return (called or found)[0]
     if found:
         raise CisflowError(f"'{pattern}' fits several files: {', '.join(found)}; name one as 'file'.")
-    raise CisflowError(f"there is no file '{pattern}'.{did_you_mean(pattern, source.files)}")
+    raise CisflowError(f"there is no file '{pattern}'.{did_you_mean(pattern, files)}")
 
 
 def genome_name(path: str) -> str:
@@ -146,12 +173,23 @@ def _in_source(found: Place, sources: Mapping[Name, Source]) -> str | None:
     if not found.source:
         return None
     if found.source not in sources:
-        return f"there is no source '{found.source}'.{did_you_mean(found.source, sources)}"
+        return f"there is no source '{found.source}'.{_meant(found, sources)}"
     try:
-        file_in(sources[found.source], found.file)
+        file_in(sources, found.source, found.file)
     except CisflowError as error:
         return f"source '{found.source}': {error}"
     return None
+
+
+def _meant(found: Place, sources: Mapping[Name, Source]) -> str:
+    hint = did_you_mean(found.source, sources)
+    if not isinstance(found, Genome):
+        return hint
+    assembly = assembly_of(found.source)
+    same = [f"'{name}'" for name in sources if assembly and assembly_of(name) == assembly]
+    if same:
+        return f" Did you mean {' or '.join(same)}?"
+    return hint if "Did you mean" in hint else f" A FASTA file is given by its path, as data/{found.source}.fa.{hint}"
 
 
 def _at_address(found: Place, where: str, seen: dict[str, tuple[Place, str]], known: Mapping[str, Name]) -> str | None:
@@ -172,7 +210,7 @@ def _at_address(found: Place, where: str, seen: dict[str, tuple[Place, str]], kn
 def _genome(found: Genome, where: str, seen: dict[str, tuple[str, str]], sources: Mapping[Name, Source]) -> str | None:
     identity = found.url or found.accession or found.file
     if found.source:
-        identity = f"{found.source}/{file_in(sources[found.source], found.file)}"
+        identity = f"{found.source}/{file_in(sources, found.source, found.file)}"
     name = genome_name(found.url_name if found.url else identity)
     if found.records:
         identity += f" as records with sizes {found.sizes}"

@@ -1,5 +1,6 @@
 """Where a file of a task is: in a source, at a path, at an address, or at ENCODE."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -7,12 +8,13 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
 
+from cisflow.config.assemblies import assembly_of
 from cisflow.config.sources import Md5, Sha256
-from cisflow.config.strict import Name, Strict
+from cisflow.config.strict import ACCESSION, Name, Strict
 
 GIVEN = ("file", "url", "accession", "modified")
-# Of a file, as ENCFF001XYZ; accessions of experiments begin with ENCSR.
-ACCESSION = r"^ENCFF[0-9]{3}[A-Z]{3}$"
+# A text that is meant to be an accession, perhaps in small letters or of an experiment.
+_ACCESSION = re.compile(r"ENC[A-Z]{2}\d\w*", re.IGNORECASE)
 
 
 class Place(Strict):
@@ -33,7 +35,7 @@ class Place(Strict):
             return value
         if value.startswith(("http://", "https://")):
             return {"url": value}
-        return {"accession" if value.startswith("ENCFF") and "." not in value else "file": value}
+        return {"accession" if _ACCESSION.fullmatch(value) else "file": value}
 
     @model_validator(mode="after")
     def _one_place(self):
@@ -72,6 +74,12 @@ class Genome(Place):
         if isinstance(value, str) and not {".", "/"} & set(value):
             return {"source": value, "file": "*.fa*"}
         return value
+
+    @property
+    def assembly(self) -> str | None:
+        """ENCODE's name of the assembly that its source or file is called after; None if that is not known."""
+        names = (self.source, PurePosixPath(self.file or "").name, self.url_name)
+        return next(filter(None, (assembly_of(name) for name in names if name)), None)
 
     @model_validator(mode="after")
     def _sizes_of_records(self):

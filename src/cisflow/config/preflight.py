@@ -8,8 +8,9 @@ import h5py
 
 from cisflow.config.datasets import Hdf5
 from cisflow.config.embeddings import geometry_of, misfits
-from cisflow.config.places import places_of
+from cisflow.config.places import located_places, places_of
 from cisflow.config.project import Project
+from cisflow.config.splitting import Splitting
 from cisflow.config.tasks import Task
 from cisflow.datasets.mat5 import is_mat5
 from cisflow.datasets.store import SPLITS
@@ -20,13 +21,13 @@ from cisflow.sources.jaspar import release_motifs
 
 
 def check_files(project: Project) -> None:
-    """Check that users' own data files have the arrays, and motif databases the motifs, that their tasks name.
+    """Check that what tasks name is there: arrays of users' own files, motifs of databases, chromosomes of genomes.
 
     Models that embed windows must take windows of their length.
 
     A data file that is not there is left to Snakemake, which reports it if a target needs it, unless the task has
     results of another file, which Snakemake would go on with; a database that has to be fetched first is checked by
-    the job that reads it.
+    the job that reads it, and so is a genome that is not indexed yet.
 
     Raises
     ------
@@ -34,7 +35,8 @@ def check_files(project: Project) -> None:
         All problems of all tasks, a line each.
     """
     problems = [f"tasks.{name}.dataset: {problem}" for name, task in project.tasks.items() for problem in _of(task)]
-    problems += [*_replaced_files(project), *_missing_motifs(project), *_misfits(project)]
+    for check in (_replaced_files, _missing_chromosomes, _missing_indices, _missing_motifs, _misfits):
+        problems += check(project)
     if problems:
         raise CisflowError("files that the configuration names have problems:\n" + "\n".join(problems))
 
@@ -75,6 +77,40 @@ def _problems(file: str, dataset: Hdf5) -> list[str]:
     except CisflowError as error:
         return [str(error)]
     return [f"{file}: there is no array {', '.join(missing)}; name the arrays with 'keys'."] if missing else []
+
+
+def _missing_chromosomes(project: Project) -> list[str]:
+    """Return a problem for each task that splits by chromosomes which its genome, if it is indexed, does not have."""
+    problems = []
+    for name, task in project.tasks.items():
+        genome, key = getattr(task.dataset, "genome", None), "split"
+        split = getattr(task.dataset, key, None)
+        if hasattr(task.dataset, "regions") and hasattr(task.dataset.regions, key):
+            split, key = task.dataset.regions.split, "regions.split"
+        index = genome and project.root / f"{project.path(genome)}.fai"
+        if not isinstance(split, Splitting) or not index or not index.exists():
+            continue
+        known = [line.partition("\t")[0] for line in index.read_text().splitlines()]
+        wanted = [*split.valid, *split.test, *(split.train or ()), *split.leave_out]
+        if missing := [chrom for chrom in wanted if not {chrom, f"chr{chrom}", chrom.removeprefix("chr")} & {*known}]:
+            there = ", ".join(known[:30]) + ", ..." * (len(known) > 30)
+            problems.append(f"tasks.{name}.dataset.{key}: the genome has no {', '.join(missing)}, but {there}.")
+    return problems
+
+
+def _missing_indices(project: Project) -> list[str]:
+    """Return a problem for each of users' own BAM files that has no index; of fetched ones a rule makes it."""
+    problems = []
+    for name, task in project.tasks.items():
+        for path, place in located_places(task.dataset, ("tasks", name, "dataset")):
+            file = place.file or ""
+            if place.source or not file.endswith(".bam") or file.startswith(project.settings.resources):
+                continue
+            bam = project.root / file
+            indices = (Path(f"{bam}.bai"), Path(f"{bam}.csi"), bam.with_suffix(".bai"))
+            if bam.exists() and not any(map(Path.exists, indices)):
+                problems.append(f"{'.'.join(path)}: {file} has no index. Make it: samtools index {file}")
+    return problems
 
 
 def _missing_motifs(project: Project) -> list[str]:

@@ -23,11 +23,13 @@ from cisflow.config.files import (
     file_of,
     genome_name,
     manifest_of,
+    mixed_assemblies,
     of_accession,
     problems_of_places,
     queries_of,
     urls_source,
 )
+from cisflow.config.grouping import group_files, is_out
 from cisflow.config.places import Genome, Modified, Place, places_of, with_paths
 from cisflow.config.sources import Source, Sources
 from cisflow.config.strict import Name, Strict, did_you_mean, validate
@@ -35,6 +37,7 @@ from cisflow.config.tasks import OF_ANY_MODEL, Task, Tasks
 from cisflow.config.yaml import Section, load, merge, place
 from cisflow.errors import CisflowError
 from cisflow.sources.manifest import Row
+from cisflow.tracks.endings import format_of
 
 
 class Estimates(Strict):
@@ -115,7 +118,7 @@ class Project:
 
     def _plain(self, place: Place) -> str:
         if place.source:
-            return self.source_file(place.source, file_in(self.sources[place.source], place.file))
+            return self.source_file(place.source, file_in(self.sources, place.source, place.file))
         if place.url:
             return self.source_file(URLS, place.url_name)
         if place.accession:
@@ -128,7 +131,11 @@ class Project:
         """Return the name of the folder of all calls of a BAM file."""
         genome = Path(self.path(modified.genome)).parent.name
         rules = f"{modified.threshold}-{modified.min_mapping_quality}"
-        return f"{Path(self.path(modified.bam)).stem}.{genome}.{rules}"
+        return f"{Path(self._reads(modified)).stem}.{genome}.{rules}"
+
+    def _reads(self, modified: Modified) -> str:
+        # As for genomes: one that is not pinned yet stops no other task.
+        return modified.bam.accession or self.path(modified.bam)
 
     @cached_property
     def modified(self) -> dict[str, Modified]:
@@ -136,7 +143,7 @@ class Project:
         found = [place.modified for task in self.tasks.values() for place in places_of(task.dataset) if place.modified]
         named = {self._calls(modified): modified for modified in found}
         for modified in found:
-            first, second = (self.path(one.bam) for one in (named[self._calls(modified)], modified))
+            first, second = map(self._reads, (named[self._calls(modified)], modified))
             if first != second:
                 raise CisflowError(f"the BAM files {first} and {second} have one name; give one of them another.")
         return named
@@ -195,6 +202,8 @@ class Project:
                     f"{self.manifest_file(name)}: {row['accession']} is another version of the file than another "
                     f"task's manifest has. Run: cisflow encode pin {name} --force, and the same for the other task."
                 )
+        if problem := mixed_assemblies(task, rows):
+            raise CisflowError(f"{self.manifest_file(name)}: {problem}")
         return list(rows)
 
     def pinned_path(self, row: Row) -> str:
@@ -219,6 +228,7 @@ class Project:
     def dataset_inputs(self, name: str) -> list[str]:
         """Return the files that a task's data set is made from; raises as `pinned`."""
         dataset = self.task(name).dataset
+        self.pinned(name)
         if dataset.kind == "hdf5":
             return [self.source_file(dataset.source, file) if dataset.source else file for file in dataset.files()]
         if dataset.kind.startswith("synthetic"):
@@ -228,6 +238,7 @@ class Project:
             bins = [self.table(dataset.bins, LABELS[0])] if dataset.bins else []
             return [f"{self.settings.results}/embeddings/{self.embedding(name)}.h5", *labels, *bins]
         if dataset.kind == "matrix":
+            self._check_tracks(name)
             # The tracks themselves are read by the rules that make the matrix.
             return [self.path(dataset.genome), *(self.table(name, table) for table in MATRIX)]
         return list(dict.fromkeys([*map(self.path, places_of(dataset)), *map(self.pinned_path, self.pinned(name))]))
@@ -283,7 +294,34 @@ class Project:
             named = accessions_of(self.task(name))
             rows = [row for row in self.pinned(name) if row["accession"] not in named]
             spec["endpoints"] += [dataset.endpoint(self.pinned_path(row), row) for row in rows]
+            self._check_endpoints(name, spec)
         return spec
+
+    def _check_tracks(self, name: str) -> None:
+        """Refuse, now that all files are known, those that no reader reads."""
+        for key, track in self.task(name).dataset.tracks.items():
+            files = [Path(self.path(place)).name for place in track.files()]
+            if unknown := [file for file in files if not format_of(file, track.format)]:
+                raise CisflowError(
+                    f"task '{name}': dataset.tracks.{key}: signal is read from BigWig, bedGraph, BED and BAM files, "
+                    f"and the end of the name '{unknown[0]}' is of none of them. Take another file, or give its format."
+                )
+
+    def _check_endpoints(self, name: str, spec: dict[str, Any]) -> None:
+        """Refuse, now that all files are known, what would only come out when they have been fetched."""
+        endpoints = spec["endpoints"]
+        signal = [endpoint["file"] for endpoint in endpoints if endpoint["file"].lower().endswith(NO_BED)]
+        if signal:
+            raise CisflowError(
+                f"task '{name}': dataset.endpoints: peaks are read from BED files, and {signal[0]} is none."
+            )
+        if problem := self.task(name).dataset.unknown_factor(endpoint["factor"] for endpoint in endpoints):
+            raise CisflowError(f"task '{name}': dataset.{problem}")
+        try:
+            for group in group_files(endpoints, spec["group_by"]):
+                is_out(group, spec)
+        except CisflowError as error:
+            raise CisflowError(f"task '{name}': {error}") from None
 
 
 def _said(place: Place) -> str:
@@ -300,6 +338,9 @@ def _named(known: Mapping[str, Any], name: str, what: str) -> Any:
 MATRIX = ("regions.tsv", "regions.accounting.tsv", "tracks.h5")
 # What a task of embeddings takes from the task of its labels, the data set first.
 LABELS = ("dataset.h5", "dataset.targets.tsv", "regions.accounting.tsv")
+
+# What peaks are not read from.
+NO_BED = (".bw", ".bigwig", ".bb", ".bigbed", ".bam", ".fa", ".fa.gz", ".fasta.gz", ".fastq.gz", ".h5")
 
 # Folders of resources that no source has: what rules make of fetched files.
 MADE = ("genomes", "modified")

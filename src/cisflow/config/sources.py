@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
-from cisflow.config.strict import Name, Strict
+from cisflow.config.strict import MD5, SHA256, Name, Strict
 
-Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-Md5 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
+Md5 = Annotated[str, StringConstraints(pattern=MD5)]
 
 
 class Package(Strict):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, model_validator
 
-from cisflow.config.strict import Strict
+from cisflow.config.strict import Grid, Strict
 
 Fractions = Annotated[
     tuple[float, float, float], Field(description="Fractions of train, valid and test; they sum to 1.")
@@ -14,10 +14,10 @@ Fractions = Annotated[
 class Splitting(Strict):
     """Splits by chromosomes, by a column of the file, or at random; one of the three."""
 
-    valid: list[str] = Field([], description="Chromosomes of the validation split; with `test`.")
-    test: list[str] = Field([], description="Chromosomes of the test split.")
-    train: list[str] | None = Field(None, description="Chromosomes of the training split. Default: all others.")
-    leave_out: list[str] = Field([], description="Chromosomes in no split.")
+    valid: Grid[str] = Field([], description="Chromosomes of the validation split; with `test`.")
+    test: Grid[str] = Field([], description="Chromosomes of the test split.")
+    train: Grid[str] | None = Field(None, description="Chromosomes of the training split. Default: all others.")
+    leave_out: Grid[str] = Field([], description="Chromosomes in no split.")
     column: NonNegativeInt | None = Field(
         None, description="Column of the BED file, from 0, that says train, valid or test."
     )

@@ -24,6 +24,9 @@ from cisflow.errors import CisflowError
 # Names become parts of paths, so they are kept to characters that no shell or file system treats specially.
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
+# Of a file, as ENCFF001XYZ; accessions of experiments begin with ENCSR.
+ACCESSION = r"^ENCFF[0-9]{3}[A-Z]{3}$"
+SHA256, MD5 = "^[0-9a-f]{64}$", "^[0-9a-f]{32}$"
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Strict")
@@ -41,6 +44,8 @@ def _no_repeats(values: list[T]) -> list[T]:
 
 # A value or a list of values; a list is a dimension of the task's grid.
 Grid = Annotated[list[T], BeforeValidator(_as_list), AfterValidator(_no_repeats)]
+# A value or a list of values.
+Listed = Annotated[list[T], BeforeValidator(_as_list)]
 
 
 class KeyProblem(ValueError):
@@ -136,6 +141,27 @@ def _document_path(loc: tuple, section: Section, missing: bool) -> tuple[str, ..
     return tuple(path)
 
 
+# What is said where a value is of another kind.
+EXPECTED = {
+    "string_type": "{} is not a text; if it is meant to be one, write it in quotes.",
+    "list_type": "{0} is not a list; write [{0}].",
+    "dict_type": "{} is not a section of keys (key: value).",
+    "model_type": "{} is not a section of keys (key: value).",
+}
+# By pattern, what a text is that does not match it.
+UNLIKE = {
+    NAME: "cannot be a name: use letters, digits, '_', '.', '-', at most 64, the first a letter or digit.",
+    SHA256: "is no SHA-256 checksum, 64 hexadecimal digits.",
+    MD5: "is no MD5 checksum, 32 hexadecimal digits.",
+    ACCESSION: "is no accession of a file at ENCODE, as ENCFF001ABC (ENCSR... is an experiment: name its files).",
+}
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) < 80 else f"{text[:77]}..."
+
+
 def message(detail: ErrorDetails) -> str:
     """Return what one of pydantic's problems says, for people: what was found and what is allowed."""
     found, context = detail.get("input"), detail.get("ctx", {})
@@ -148,12 +174,10 @@ def message(detail: ErrorDetails) -> str:
         return f"{value!r} is not one of {', '.join(allowed)}.{_close(value, allowed)}"
     if kind == "union_tag_not_found":
         return f"the key {context.get('discriminator')} is needed and is not given."
-    if kind == "string_pattern_mismatch" and context["pattern"] != NAME:
-        return f"{found!r} does not match the pattern {context['pattern']}"
+    if kind in EXPECTED:
+        return EXPECTED[kind].format(_shown(found))
     if kind == "string_pattern_mismatch":
-        return (
-            f"{found!r} cannot be a name: use letters, digits, '_', '.', '-', at most 64, the first a letter or digit."
-        )
+        return f"{found!r} {UNLIKE.get(context['pattern']) or 'does not match the pattern ' + context['pattern']}"
     if kind == "value_error":
         return str(context.get("error", detail["msg"]))
     return f"{found!r}: {detail['msg'][:1].lower()}{detail['msg'][1:]}."

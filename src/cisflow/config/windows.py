@@ -1,14 +1,15 @@
 """Data sets of windows: two classes or numbers (`windows`), many labels from peaks (`peaks`), and matched negatives."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
+from cisflow.config.assemblies import assembly_of
 from cisflow.config.encode import Query
 from cisflow.config.places import Genome, Place
 from cisflow.config.splitting import Splitting
-from cisflow.config.strict import Name, Strict
+from cisflow.config.strict import KeyProblem, Listed, Name, Strict, did_you_mean
 
 Split = Literal["train", "valid", "test"]
 Edges = Annotated[
@@ -90,7 +91,7 @@ class Windows(Strict):
     contradicting: Literal["fail", "first", "drop"] = Field(
         "fail", description="A window that is there twice with unequal labels: an error, the first counts, or none."
     )
-    blacklist: list[Place] = Field([], description="BED files; windows that overlap them are left out.")
+    blacklist: Listed[Place] = Field([], description="BED files; windows that overlap them are left out.")
     split: Splitting | None = Field(None, description="Needed unless every set names its split.")
     negatives: Negatives | None = Field(None, description="Negatives to be added. Default: none.")
     reverse_complement: list[Split] = Field([], description="Splits to which the other strand of each row is appended.")
@@ -180,7 +181,9 @@ class Peaks(Strict):
     kind: Literal["peaks"]
     genome: Genome = Field(description="Genome of the files.")
     endpoints: list[Endpoint] = Field([], description="Files of peaks.")
-    encode: list[Query] = Field([], description="Queries for files of peaks at ENCODE (pinned); one or a list.")
+    encode: Listed[Query] = Field(
+        [], description="Queries for files of peaks at ENCODE (pinned), one or a list; or a list of accessions."
+    )
     group_by: list[Literal["biosample", "biosample_type", "factor", "project"]] = Field(
         ["biosample", "factor"], min_length=1, description="Files that are alike in these make one label."
     )
@@ -195,28 +198,50 @@ class Peaks(Strict):
     regions: Regions = Regions()
     edges: Edges = "drop"
     max_unknown: Unknown = 0.5
-    blacklist: list[Place] = Field([], description="BED files; windows that overlap them are left out.")
+    blacklist: Listed[Place] = Field([], description="BED files; windows that overlap them are left out.")
     split: Splitting = Field(description="By chromosomes; or at random, windows that overlap together.")
     negatives: Negatives | None = Field(None, description="Negatives to be added. Default: none.")
     reverse_complement: list[Split] = Field([], description="Splits to which the other strand of each row is appended.")
 
     @field_validator("encode", mode="before")
     @classmethod
-    def _one_or_more(cls, value: Any) -> Any:
-        return value if isinstance(value, list) else [value]
+    def _accessions(cls, value: Any) -> Any:
+        texts = [value] if isinstance(value, str) else value
+        named = isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts)
+        return [{"accessions": texts}] if named else value
 
     @model_validator(mode="after")
     def _known_factors(self):
         if not self.endpoints and not self.encode:
             raise ValueError("endpoints, encode: no file of peaks is named")
-        factors = list(dict.fromkeys(endpoint.factor for endpoint in self.endpoints))
-        for key, named in (("slop", self.slop), ("regions.without", self.regions.without)):
-            # What ENCODE has is not known here.
-            if not self.encode and (wrong := [factor for factor in named if factor not in factors]):
-                raise ValueError(f"{key}: no endpoint has the factor '{wrong[0]}'; there are {', '.join(factors)}")
+        # What ENCODE has is not known before it is pinned.
+        problem = None if self.encode else self.unknown_factor(endpoint.factor for endpoint in self.endpoints)
+        if problem:
+            raise ValueError(problem)
         if self.split.column is not None:
             raise ValueError("split: bins have no column; give chromosomes or fractions")
         return self
+
+    @model_validator(mode="after")
+    def _peaks_of_the_genome(self):
+        assembly = self.genome.assembly
+        for query in self.encode:
+            if query.searches and (wrong := [kind for kind in query.file_type if not kind.startswith("bed ")]):
+                raise KeyProblem(("encode", "file_type"), f"peaks are read from BED files, and not from '{wrong[0]}'")
+            other = assembly_of(query.assembly) if query.searches else None
+            if assembly and other and assembly != other:
+                raise KeyProblem(
+                    ("encode", "assembly"), f"the files would be of {other}, and the genome is {assembly}; say which"
+                )
+        return self
+
+    def unknown_factor(self, factors: Iterable[str]) -> str | None:
+        """Return what is wrong if a factor is named in `slop` or `regions.without` that no endpoint is of."""
+        known = sorted(set(factors))
+        for key, named in (("slop", self.slop), ("regions.without", self.regions.without)):
+            if wrong := [factor for factor in named if factor not in known]:
+                return f"{key}: no endpoint has the factor '{wrong[0]}'.{did_you_mean(wrong[0], known)}"
+        return None
 
     @staticmethod
     def endpoint(path: str, row: Mapping[str, str]) -> dict[str, str | None]:

@@ -32,7 +32,12 @@ def load(path: str | Path) -> Section:
     except UnicodeDecodeError as error:
         raise CisflowError(f"{path}: not a text file in UTF-8 ({error.reason}).") from error
     except yaml.YAMLError as error:
-        raise CisflowError(f"{path}: not valid YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else f"{path}"
+        what = ", ".join(filter(None, (getattr(error, "context", None), getattr(error, "problem", None)))) or error
+        raise CisflowError(
+            f"{where}: not valid YAML: {what}. Look at the indentation, and for an open bracket."
+        ) from error
     if node is None:
         return Section()
     if not isinstance(node, yaml.MappingNode):
@@ -86,6 +91,10 @@ def place(section: Section, path: tuple[str, ...]) -> str:
     """Return 'file:line' of the deepest key of `path` that stands in the document."""
     found, here = "", section
     for key in path:
+        if isinstance(here, list) and key.isdigit() and int(key) < len(here):
+            here = here[int(key)]
+            found = next(iter(here.lines.values()), found) if isinstance(here, Section) else found
+            continue
         if not isinstance(here, Section) or key not in here:
             break
         found, here = here.lines[key], here[key]

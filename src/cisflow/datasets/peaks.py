@@ -4,8 +4,7 @@ The genome is cut into bins. A bin has a label if the peaks of that label cover 
 label. The sequence of a row is longer than its bin, which is in its middle (Zhou and Troyanskaya 2015, Online methods).
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cisflow.config.grouping import Group, group_files, is_out
 from cisflow.datasets.account import Account
 from cisflow.datasets.candidates import add_negatives, read_pool
 from cisflow.datasets.rows import FAR, Opened, Sequences, assign_apart, fit, known, open_genome, padded, stream
@@ -26,17 +26,6 @@ from cisflow.tracks.contigs import on_genome
 from cisflow.tracks.genome import Genome
 from cisflow.tracks.intervals import read_intervals
 from cisflow.tracks.linear import NONE, Axis, Intervals, covered_bins, joined, supported
-
-ABOUT = ("factor", "biosample", "biosample_type")
-
-
-@dataclass(frozen=True)
-class Group:
-    """The files of one label: its name, what is known of it, and their numbers among the endpoints."""
-
-    name: str
-    about: dict[str, str]
-    files: list[int]
 
 
 @dataclass(frozen=True)
@@ -123,39 +112,6 @@ def open_peaks(spec: Mapping[str, Any], scratch: str | Path) -> Iterator[Opened]
         yield Opened(splits, list(about), account, about, quality + of_negatives)
 
 
-def group_files(endpoints: Sequence[Mapping[str, Any]], group_by: Sequence[str]) -> list[Group]:
-    """Return the labels that files make, in the order in which they come first.
-
-    A label's name is made of the words of what its files have in common, in lower case (k562_ctcf), unless it is given.
-
-    Raises
-    ------
-    CisflowError
-        Two labels have one name.
-    """
-    found: dict[tuple[str, ...], list[int]] = {}
-    for number, endpoint in enumerate(endpoints):
-        key = (endpoint["name"],) if endpoint["name"] else ("", *(endpoint[part] for part in group_by))
-        found.setdefault(key, []).append(number)
-    groups: list[Group] = []
-    for key, files in found.items():
-        rows = [endpoints[number] for number in files]
-        name = key[0] or re.sub(r"[^a-z0-9.-]+", "_", "_".join(key[1:]).lower()).strip("_.-")
-        about = {part: _common(row[part] for row in rows) for part in ABOUT}
-        about["files"] = ", ".join(Path(row["file"]).name for row in rows)
-        if name in {group.name for group in groups} or name == "mean":
-            raise CisflowError(
-                f"dataset.endpoints: two labels have the name '{name}' ('mean' is the name of their average); group by "
-                "more, or give a name to the endpoints of one."
-            )
-        groups.append(Group(name, about, files))
-    return groups
-
-
-def _common(values: Iterator[str]) -> str:
-    return ", ".join(dict.fromkeys(value for value in values if value))
-
-
 def _label_bins(
     groups: list[Group], spec: Mapping[str, Any], genome: Genome, axis: Axis, file, account: Account
 ) -> tuple[Labels, Marks, list[dict[str, Any]]]:
@@ -169,23 +125,11 @@ def _label_bins(
         bins, bases = covered_bins(merged, window["label"])
         bins = bins[bases >= window["overlap"] * window["label"] - 1e-9]
         marks.labelled[bins] = True
-        marks.wanted[bins] |= not _is_out(group, spec)
+        marks.wanted[bins] |= not is_out(group, spec)
         labels.append(bins)
         kept += sum(len(own[0]) for own in sets)
     account.keep(kept, unit="peaks")
     return labels, marks, quality
-
-
-def _is_out(group: Group, spec: Mapping[str, Any]) -> bool:
-    """Return whether a label alone makes no row."""
-    without = spec["regions"]["without"]
-    named = {spec["endpoints"][number]["factor"] in without for number in group.files}
-    if len(named) > 1:
-        raise CisflowError(
-            f"dataset.regions.without: the label '{group.name}' is of the factors {group.about['factor']}, some of "
-            "them named there and some not. Group by factor."
-        )
-    return named.pop()
 
 
 def _least(replicates: str | Mapping[str, int], files: int) -> int:

@@ -1,6 +1,6 @@
 """Assign rows to splits, as `cisflow.config.splitting.Splitting` says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,11 @@ def _at_random(count: int, fractions: Sequence[float], seed: int) -> NDArray[np.
     return found
 
 
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:30]) + ", ..." * (len(names) > 30)
+
+
 def _by_chromosome(
     splitting: Mapping[str, Any], chrom: NDArray[np.str_], sizes: Mapping[str, int] | None, where: str
 ) -> NDArray[np.str_]:
@@ -84,7 +89,9 @@ def _by_chromosome(
     wanted = [name for names in named.values() for name in names]
     names = reconcile(wanted, sizes, f"{where}: 'split'", "the genome") if wanted else {}
     if missing := [name for name in wanted if name not in names]:
-        raise CisflowError(f"{where}: 'split' names {', '.join(missing)}, and there is no such chromosome.")
+        raise CisflowError(
+            f"{where}: 'split' names {', '.join(missing)}, and there is no such chromosome; there are {_some(sizes)}."
+        )
     found = np.full(len(chrom), "" if splitting["train"] is not None else "train", "U5")
     for key, contigs in named.items():
         found[np.isin(chrom, [names[name] for name in contigs])] = "" if key == "leave_out" else key

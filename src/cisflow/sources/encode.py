@@ -5,6 +5,7 @@ files in them and with all that ENCODE's own table of metadata has; one that fin
 list. A file is a row of plain text with the columns of `cisflow.sources.manifest`.
 """
 
+import difflib
 import json
 import os
 import time
@@ -61,6 +62,12 @@ _FIELDS = (
     *_OF_EXPERIMENT.values(), "target.label", "audit",
     *(f"files.{path}" for path in (*_OF_FILE.values(), "@id", "href", "no_file_available", "restricted")),
 )  # fmt: skip
+# The more usual titles, of which a misspelt one may be meant.
+ASSAYS = (
+    "TF ChIP-seq", "Histone ChIP-seq", "Control ChIP-seq", "Mint-ChIP-seq", "DNase-seq", "ATAC-seq", "snATAC-seq",
+    "CAGE", "RAMPAGE", "eCLIP", "total RNA-seq", "polyA plus RNA-seq", "WGBS", "ChIA-PET", "intact Hi-C",
+    "in situ Hi-C", "STARR-seq", "MPRA", "PRO-cap", "CUT&RUN", "CUT&Tag", "Repli-seq", "FAIRE-seq",
+)  # fmt: skip
 # Assays of one target each: without it, a file is of nothing in particular.
 _TARGETED = ("ChIP", "CUT&", "CLIP", "ChIA-PET", "PLAC-seq")
 
@@ -111,6 +118,7 @@ class Encode:
         ]
         url = f"{self.server}/search/?{urlencode(parameters)}"
         answer = self._get(url, empty_is_404=True)
+        url = _shown(url)
         experiments, total = answer.get("@graph"), answer.get("total")
         if not isinstance(experiments, list) or not isinstance(total, int):
             raise CisflowError(f"{url}: the answer is no list of experiments ('@graph' and 'total').")
@@ -152,7 +160,7 @@ class Encode:
     def _get(self, url: str, empty_is_404: bool = False) -> Mapping[str, Any]:
         self._wait(PAUSE)
         advice = "If ENCODE is not reachable from here, name a mirror of it in CISFLOW_ENCODE."
-        return persistently(url, lambda: self._attempt(url, empty_is_404), advice, self._wait)
+        return persistently(_shown(url), lambda: self._attempt(url, empty_is_404), advice, self._wait)
 
     def _attempt(self, url: str, empty_is_404: bool) -> Mapping[str, Any]:
         answer = self._session.get(url, timeout=TIMEOUT)
@@ -160,7 +168,7 @@ class Encode:
         if answer.status_code == 404 and empty_is_404 and b'"@graph"' in answer.content:
             return _parsed(answer)
         if not answer.ok:
-            raise CisflowError(f"{url}: {_refusal(answer)}")
+            raise CisflowError(f"{_shown(url)}: {_refusal(answer)}")
         return _parsed(answer)
 
     def _row(self, file: Mapping[str, Any], experiment: Mapping[str, Any]) -> Row:
@@ -175,6 +183,11 @@ class Encode:
         row["date"] = row["date"].partition("T")[0]
         row["unavailable"] = "yes" if file.get("no_file_available") or file.get("restricted") or not href else ""
         return row
+
+
+def _shown(url: str) -> str:
+    """Return an address for messages, without the thirty fields that are asked for."""
+    return url.partition("&field=")[0]
 
 
 def _refusal(answer: requests.Response) -> str:
@@ -196,10 +209,10 @@ def _parsed(answer: requests.Response) -> Mapping[str, Any]:
     start = answer.content[:200].lstrip()
     if start.startswith(b"<"):
         raise CisflowError(
-            f"{answer.url}: the answer is an HTML page, not JSON (a login page, a proxy's, or one about maintenance)."
+            f"{_shown(answer.url)}: the answer is an HTML page, not JSON (of a login, a proxy, or about maintenance)."
         )
     if start[:1] not in (b"{", b""):
-        raise CisflowError(f"{answer.url}: the answer is not a JSON object; it begins with {start[:20]!r}.")
+        raise CisflowError(f"{_shown(answer.url)}: the answer is not a JSON object; it begins with {start[:20]!r}.")
     try:
         return json.loads(answer.content)
     except ValueError as error:
@@ -255,10 +268,13 @@ class Selection:
         The files that are taken, by factor, biosample and accession.
     reasons
         Of each file that is left out, by accession, why.
+    notes
+        What a query names and no file has, which may be misspelt.
     """
 
     rows: Sequence[Row]
     reasons: Mapping[str, str]
+    notes: Sequence[str] = ()
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -358,7 +374,9 @@ def resolve(client: Encode, queries: Sequence[Query], accessions: Iterable[str])
     CisflowError
         As `Encode.search` and `Encode.files`; a named file cannot be downloaded or has been withdrawn.
     """
-    selections = [select(client.search(query), query) for query in queries if query.searches]
+    searches = [(query, client.search(query)) for query in queries if query.searches]
+    selections = [select(files, query) for query, files in searches]
+    notes = list(chain.from_iterable(_unmet(query, files) for query, files in searches))
     named = dict.fromkeys(chain(accessions, *(query.accessions for query in queries)))
     rows = {row["accession"]: row for selection in selections for row in selection.rows}
     missing = [accession for accession in named if accession not in rows]
@@ -366,7 +384,38 @@ def resolve(client: Encode, queries: Sequence[Query], accessions: Iterable[str])
         _refuse_withdrawn(row)
         rows[row["accession"]] = row
     reasons = {key: why for selection in selections for key, why in selection.reasons.items() if key not in rows}
-    return Selection(list(rows.values()), reasons)
+    return Selection(list(rows.values()), reasons, notes)
+
+
+def _unmet(query: Query, files: Sequence[Row]) -> Iterator[str]:
+    """Yield what a query names and no file has, of those that were found: a misspelt name is no error at ENCODE."""
+    if not files:
+        close = (difflib.get_close_matches(name, ASSAYS, 1, 0.5) for name in query.assay if name not in ASSAYS)
+        hint = "".join(f" Is '{names[0]}' meant?" for names in close if names)
+        yield f"ENCODE has no such experiment; names count as ENCODE writes them, capitals included.{hint}"
+        return
+    own = [row for row in files if row["file_type"] in query.file_type]
+    described = {
+        "assay": query.assay, "biosample": query.biosample, "factor": query.target, "file_type": query.file_type,
+        "assembly": [query.assembly],
+    }  # fmt: skip
+    for column, names in described.items():
+        there = _there(files, column)
+        for name in names:
+            if name not in there:
+                yield f"{column.replace('factor', 'target')}: no file has '{name}', but {_some(there)}."
+    for column, names in (("output_type", query.output_type), ("replicates", query.replicates)):
+        # Of what is preferred, the second best need not be there.
+        if names and own and not set(names) & set(there := _there(own, column)):
+            yield f"{column}: no file has {_some(names)}, but {_some(there)}."
+
+
+def _there(files: Iterable[Row], column: str) -> list[str]:
+    return sorted({row[column] for row in files} - {""})
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names[:8]) + (", ..." if len(names) > 8 else "") or "none"
 
 
 def _refuse_withdrawn(row: Row) -> None:

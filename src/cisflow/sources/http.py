@@ -88,11 +88,17 @@ def persistently(
             failures = 0 if gained() > before else failures + 1
             if failures >= RETRIES:
                 raise CisflowError(
-                    f"{url}: given up after {RETRIES} tries without progress: {error}. {advice}"
+                    f"{url}: given up after {RETRIES} tries without progress: {_why(error)}. {advice}"
                 ) from error
             seconds = _pause(url, failures, error)
-            log.warning("%s: %s; trying again in %.0f s", url, error, seconds)
+            log.warning("%s: %s; trying again in %.0f s", url, _why(error), seconds)
             wait(seconds)
+
+
+def _why(error: Exception) -> str:
+    """Return what is wrong with a connection, without the address and the objects that requests puts before it."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return str(reason).partition(": ")[2] or str(reason) if isinstance(reason, Exception) else str(error)
 
 
 def _pause(url: str, failures: int, error: Exception) -> float:

@@ -11,8 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cisflow.config.encode import Query, hash_of, wanted_of
-from cisflow.config.places import ACCESSION
-from cisflow.config.strict import NAME
+from cisflow.config.strict import ACCESSION, NAME
 from cisflow.errors import CisflowError
 from cisflow.io import atomic
 
@@ -66,6 +65,27 @@ class Manifest:
             return hash_of(wanted_of(queries, self.wanted["accessions"])) == hash_of(wanted)
         except (ValidationError, KeyError, TypeError):
             return False
+
+
+def changes_of(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return in words how what a task wants of ENCODE differs from what it wanted (see `wanted_of`)."""
+    found = []
+    if len(old["queries"]) != len(new["queries"]):
+        found.append(f"queries: {len(old['queries'])} -> {len(new['queries'])}")
+    for before, after in zip(old["queries"], new["queries"], strict=False):
+        keys = [key for key in after if key in before and before[key] != after[key]]
+        found += [f"{key}: {_words(before[key])} -> {_words(after[key])}" for key in keys]
+    for verb, accessions in (
+        ("without", sorted(set(old["accessions"]) - set(new["accessions"]))),
+        ("with", sorted(set(new["accessions"]) - set(old["accessions"]))),
+    ):
+        if accessions:
+            found.append(f"{verb} {', '.join(accessions)}")
+    return "; ".join(found) or "other settings"
+
+
+def _words(value: Any) -> str:
+    return (", ".join(map(str, value)) if isinstance(value, list) else str(value)) or "none"
 
 
 def write_manifest(path: str | Path, manifest: Manifest) -> None:
