@@ -47,18 +47,20 @@ def atomic(path: str | Path) -> Iterator[Path]:
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if disk_is_full(error):
-            raise CisflowError(_full_message(path)) from error
+            raise CisflowError(full_message(path)) from error
         raise
 
 
 def disk_is_full(error: BaseException) -> bool:
     """Return whether an exception says that a disk, a quota or a file-size limit is exhausted."""
-    # h5py reports the system's error number only inside its message.
     numbers = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-    return getattr(error, "errno", None) in numbers or any(f"errno = {n}," in str(error) for n in numbers)
+    # h5py, and programs in Rust, report the system's error number only inside their message.
+    told = (text for n in numbers for text in (f"errno = {n},", f"(os error {n})"))
+    return getattr(error, "errno", None) in numbers or any(text in str(error) for text in told)
 
 
-def _full_message(path: Path) -> str:
+def full_message(path: Path) -> str:
+    """Return what to tell when a file cannot be written since its disk is full."""
     free = shutil.disk_usage(path.parent).free / 1e6
     return (
         f"{path}: no space left to write it ({free:,.0f} MB free on that disk, or a quota or file-size limit is "

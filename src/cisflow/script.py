@@ -49,6 +49,8 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except CisflowError as error:
+        if error.__cause__ is not None and disk_is_full(error.__cause__):
+            _leave(f"error: {error}")
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         print("stopped by Ctrl-C; nothing partial was left", file=sys.stderr)
@@ -56,7 +58,14 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         if not disk_is_full(error):
             raise
-        sys.exit(f"error: no space left on the disk ({error}). Free some space and run again.")
+        _leave(f"error: no space left on the disk ({error}). Free some space and run again.")
+
+
+def _leave(message: str) -> None:
+    """End at once; HDF5 would crash when it closes, at the regular end, what it could not write."""
+    print(message, file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(1)
 
 
 class Clock:

@@ -67,7 +67,8 @@ class Labels:
 
     def append(self, bins: NDArray[np.int64]) -> None:
         """Add the bins of the next label."""
-        bins.astype(np.int64).tofile(self._file)
+        # numpy's own tofile does not tell that a disk is full.
+        self._file.write(bins.astype(np.int64).tobytes())
         self._ends.append(self._ends[-1] + len(bins))
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
@@ -104,6 +105,7 @@ def open_peaks(spec: Mapping[str, Any], scratch: str | Path) -> Iterator[Opened]
     """
     window = spec["window"]
     spec = {**spec, "length": window["length"]}
+    _check_factors(spec)
     groups, account = group_files(spec["endpoints"], spec["group_by"]), Account("windows")
     Path(scratch).mkdir(parents=True, exist_ok=True)
     with open_genome(spec["genome"]) as genome, TemporaryFile(dir=scratch) as file:
@@ -121,6 +123,14 @@ def open_peaks(spec: Mapping[str, Any], scratch: str | Path) -> Iterator[Opened]
         about = {group.name: group.about for group in groups}
         splits = _streams(table, split, labels, len(groups), spec, sequences)
         yield Opened(splits, list(about), account, about, quality + of_negatives)
+
+
+def _check_factors(spec: Mapping[str, Any]) -> None:
+    """Refuse names of factors that no file has; of files of ENCODE, the configuration does not know them."""
+    factors = sorted({endpoint["factor"] for endpoint in spec["endpoints"]})
+    for key, named in (("slop", spec["slop"]), ("regions.without", spec["regions"]["without"])):
+        if wrong := [factor for factor in named if factor not in factors]:
+            raise CisflowError(f"dataset.{key}: no file has the factor '{wrong[0]}'; there are {', '.join(factors)}.")
 
 
 def group_files(endpoints: Sequence[Mapping[str, Any]], group_by: Sequence[str]) -> list[Group]:
