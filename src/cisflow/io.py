@@ -27,6 +27,10 @@ SCHEMAS = {
 }
 
 
+# Files that are being written: temporary path to path.
+_UNFINISHED: dict[Path, Path] = {}
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` if the block succeeds; else leave nothing.
@@ -38,6 +42,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
+    _UNFINISHED[partial] = path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -49,9 +54,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
         if disk_is_full(error):
             raise CisflowError(full_message(path)) from error
         raise
+    finally:
+        _UNFINISHED.pop(partial, None)
 
 
-def disk_is_full(error: BaseException) -> bool:
+def abandon() -> str:
+    """Remove all files that are being written; return what to tell of a full disk."""
+    told = [full_message(path) for path in _UNFINISHED.values()] or ["there is no space left on the disk."]
+    for partial in _UNFINISHED:
+        partial.unlink(missing_ok=True)
+    return told[-1]
+
+
+def disk_is_full(error: BaseException | None) -> bool:
     """Return whether an exception says that a disk, a quota or a file-size limit is exhausted."""
     numbers = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
     # h5py, and programs in Rust, report the system's error number only inside their message.
