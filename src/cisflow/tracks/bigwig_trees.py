@@ -23,9 +23,8 @@ def wrong_trees(path: Path) -> str | None:
     with path.open("rb") as file:
         try:
             order = "<" if file.read(4) == SIGNATURES[0] else ">"
-            contigs, data, blocks = struct.unpack(f"{order}4x3Q", file.read(28))
-            file.seek(data)
-            if struct.unpack(f"{order}Q", file.read(8)) == (0,):
+            contigs, blocks = struct.unpack(f"{order}4xQ8xQ", file.read(28))
+            if not blocks:
                 return "there is no value in it"
             _check_blocks(file, blocks, order, _sizes(file, contigs, order, size), size)
         except (struct.error, ValueError, KeyError, IndexError, OverflowError, OSError):
