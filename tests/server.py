@@ -4,14 +4,17 @@ import http.server
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `data`; `faults` are taken one a request: a status, or ('cut', bytes sent before the connection ends)."""
+    """Serves `data`; `faults` are taken one a request: a status, or ('cut', bytes sent before the connection ends).
+
+    `lie` is added to the number of bytes that it tells.
+    """
 
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.faults, self.requests, self.data, self.tag = [], [], b"", '"one"'
-        self.ranges = True
+        self.ranges, self.lie = True, 0
 
     @property
     def url(self):
@@ -36,7 +39,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
         self.send_response(206 if start else 200)
         self.send_header("ETag", server.tag)
-        self.send_header("Content-Length", str(len(server.data) - start))
+        self.send_header("Content-Length", str(len(server.data) - start + server.lie))
         self.end_headers()
         self.wfile.write(server.data[start : start + fault[1]] if fault else server.data[start:])
 

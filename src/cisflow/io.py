@@ -28,6 +28,10 @@ SCHEMAS = {
 }
 
 
+# Files that are being written: temporary path to path.
+_UNFINISHED: dict[Path, Path] = {}
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` if the block succeeds; else leave nothing.
@@ -39,6 +43,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
+    _UNFINISHED[partial] = path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -48,18 +53,30 @@ def atomic(path: str | Path) -> Iterator[Path]:
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if disk_is_full(error):
-            raise CisflowError(_full_message(path)) from error
+            raise CisflowError(full_message(path)) from error
         raise
+    finally:
+        _UNFINISHED.pop(partial, None)
 
 
-def disk_is_full(error: BaseException) -> bool:
+def abandon() -> str:
+    """Remove all files that are being written; return what to tell of a full disk."""
+    told = [full_message(path) for path in _UNFINISHED.values()] or ["there is no space left on the disk."]
+    for partial in _UNFINISHED:
+        partial.unlink(missing_ok=True)
+    return told[-1]
+
+
+def disk_is_full(error: BaseException | None) -> bool:
     """Return whether an exception says that a disk, a quota or a file-size limit is exhausted."""
-    # h5py reports the system's error number only inside its message.
     numbers = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-    return getattr(error, "errno", None) in numbers or any(f"errno = {n}," in str(error) for n in numbers)
+    # h5py, and programs in Rust, report the system's error number only inside their message.
+    told = (text for n in numbers for text in (f"errno = {n},", f"(os error {n})"))
+    return getattr(error, "errno", None) in numbers or any(text in str(error) for text in told)
 
 
-def _full_message(path: Path) -> str:
+def full_message(path: Path) -> str:
+    """Return what to tell when a file cannot be written since its disk is full."""
     free = shutil.disk_usage(path.parent).free / 1e6
     return (
         f"{path}: no space left to write it ({free:,.0f} MB free on that disk, or a quota or file-size limit is "

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cisflow.errors import CisflowError
-from cisflow.io import disk_is_full
+from cisflow.io import abandon, disk_is_full
 
 # 75 is EX_TEMPFAIL: the same command, run again, goes on.
 TRY_AGAIN = 75
@@ -46,9 +46,12 @@ def run(main: Callable[[], None]) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     # Ends the program by an exception, so that every open temporary file is removed on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    sys.unraisablehook = watch
     try:
         main()
     except CisflowError as error:
+        if disk_is_full(error.__cause__):
+            _leave(f"error: {error}")
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         print("stopped by Ctrl-C; nothing partial was left", file=sys.stderr)
@@ -56,7 +59,21 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         if not disk_is_full(error):
             raise
-        sys.exit(f"error: no space left on the disk ({error}). Free some space and run again.")
+        _leave(f"error: no space left on the disk ({error}). Free some space and run again.")
+
+
+def watch(told: "sys.UnraisableHookArgs") -> None:
+    """End the process when h5py could not write what it lets go of; it would go on, and crash."""
+    if disk_is_full(told.exc_value):
+        _leave(f"error: {abandon()}")
+    sys.__unraisablehook__(told)
+
+
+def _leave(message: str) -> None:
+    """End at once; HDF5 would crash when it closes, at the regular end, what it could not write."""
+    print(message, file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(1)
 
 
 class Clock:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from cisflow.cli.explain import explain_task
 from cisflow.config import project as module
-from cisflow.config.preflight import _missing_chromosomes, _missing_indices
+from cisflow.config.preflight import _missing_chromosomes
 from cisflow.errors import CisflowError
 from tests.config.standin import SOURCES
 from tests.config.test_places import pin, row
@@ -179,16 +179,6 @@ def test_a_pinned_file_that_no_track_is_read_from_is_refused_before_any_job(load
             continue
         with pytest.raises(CisflowError, match=r"task 'a': dataset.tracks.signal: .* 'ENCFF001AAA.bigBed' is of none"):
             project.dataset_inputs("a")
-
-
-def test_reads_of_a_user_need_an_index_before_any_job(load, tmp_path):
-    bam = tmp_path / "own.bam"
-    bam.touch()
-    project = load(QUERY, genome="hg38", encode="{assay: CAGE}", more=f"blacklist: [{bam}]")
-    (problem,) = _missing_indices(project)
-    assert problem == f"tasks.a.dataset.blacklist.0: {bam} has no index. Make it: samtools index {bam}"
-    bam.with_suffix(".bam.csi").touch()
-    assert _missing_indices(project) == []
 
 
 def test_chromosomes_that_an_indexed_genome_lacks_are_said_before_any_job(load, tmp_path, monkeypatch):

@@ -149,27 +149,6 @@ def test_numbers_must_be_finite(tmp_path):
         convert(tmp_path, path, target="real")
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda data: data[: len(data) // 2], "the HDF5 file is truncated"),
-        (lambda data: b"<!DOCTYPE html><html>not found</html>", "it is an HTML or XML page"),
-        (lambda data: b"X" * 500, "it is not an HDF5 file"),
-        (lambda data: b"", "it is not an HDF5 file"),
-    ],
-)
-def test_a_damaged_file_is_refused_by_name(tmp_path, damage, message):
-    path = write(tmp_path / "damaged.h5")
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(CisflowError, match=f"damaged.h5: {message}"):
-        convert(tmp_path, path)
-
-
-def test_a_missing_file_is_said(tmp_path):
-    with pytest.raises(CisflowError, match=r"none.h5: there is no such file"):
-        convert(tmp_path, tmp_path / "none.h5")
-
-
 def test_names_of_targets_must_fit(tmp_path):
     path = write(tmp_path / "a.h5")
     with pytest.raises(CisflowError, match="targets: 2 names are given, and the labels have 1 columns"):

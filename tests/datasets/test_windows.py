@@ -211,29 +211,7 @@ def test_the_other_strand(tmp_path, contigs):
 
 
 BAD = {
-    "no summits": ([("chr1", 200, 300)], {"centre": "summit"}, "line 1: it has 3 columns, and the summit"),
-    "a summit that was not called": (
-        [("chr1", 200, 300, "p", 0, ".", 1, 1, 1, -1)],
-        {"centre": "summit"},
-        "line 1: the summit -1 is not in the interval, which has 100 bases",
-    ),
-    "a summit beyond the peak": (
-        [("chr1", 200, 300, "p", 0, ".", 1, 1, 1, 100)],
-        {"centre": "summit"},
-        "the summit 100 is not in the interval",
-    ),
-    "a label that is no number": ([("chr1", 200, 300, "yes")], {"label": 3}, "line 1: the label is 'yes' and must be"),
     "a label of 2": ([("chr1", 200, 300, 2)], {"label": 3}, r"must be 0 or 1 \(for numbers say 'target: real'\)"),
-    "an infinite label": (
-        [("chr1", 200, 300, "inf")],
-        {"label": 3, "target": "real"},
-        "the label is 'inf' and must be a finite number",
-    ),
-    "no such column": ([("chr1", 200, 300)], {"label": 3}, "line 1: it has 3 columns, and the y0"),
-    "an interval beyond the contig": ([("chr4", 700, 778)], {}, "ends beyond the contig, which has 777 bases"),
-    "another genome": ([("scaffold_7", 1, 2)], {}, "none of its contigs"),
-    "names in two ways": ([("chr1", 1, 2), ("2", 1, 2)], {}, "named in two ways"),
-    "no row of a split": ([("chr1", 200, 300)], {}, "no row is in valid, test"),
     "a chromosome that is not there": (
         [("chr1", 200, 300)],
         {"split": {"valid": ["chr2"], "test": ["chr9"]}},

@@ -1,15 +1,12 @@
 """Fetching from a server on the loopback interface that misbehaves as real ones do."""
 
-import gzip
 import hashlib
 import os
 
-import h5py
 import pytest
 
 from cisflow.errors import CisflowError
 from cisflow.sources.fetch import Wanted, fetch
-from cisflow.sources.http import RETRIES
 
 DATA = os.urandom(3_000_000)
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -80,78 +77,9 @@ def test_a_server_without_ranges_sends_the_whole_again(server, tmp_path):
     assert (tmp_path / "data.bin").read_bytes() == DATA
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_passing_faults_are_waited_out(server, tmp_path, status):
-    server.faults, waits = [status, status], []
-    get(server, tmp_path / "data.bin", waits, sha256=SHA)
-    assert waits == [2, 4]
-
-
-def test_a_server_that_stays_away_is_given_up_with_a_word(server, tmp_path):
-    server.faults = [503] * RETRIES
-    with pytest.raises(CisflowError, match=rf"given up after {RETRIES} tries without progress: .*503.*mirror folder"):
-        get(server, tmp_path / "data.bin")
-
-
-@pytest.mark.parametrize("status", [403, 404])
-def test_lasting_faults_are_said_at_once(server, tmp_path, status):
-    server.faults, waits = [status], []
-    with pytest.raises(CisflowError, match=f"data.bin: the server answered {status}"):
-        get(server, tmp_path / "data.bin", waits)
-    assert waits == []
-
-
 def test_no_server_at_all(tmp_path):
     with pytest.raises(CisflowError, match="given up after 5 tries"):
         fetch(Wanted("data.bin", "http://127.0.0.1:9/data.bin"), tmp_path / "data.bin", wait=lambda seconds: None)
-
-
-@pytest.mark.parametrize(
-    ("known", "message"),
-    [
-        ({"sha256": "0" * 64}, f"its sha256 is {SHA} and should be {'0' * 64}"),
-        ({"md5": "0" * 32}, f"its md5 is {hashlib.md5(DATA).hexdigest()} and should be"),
-        ({"size": 5}, "it has 3,000,000 bytes and should have 5"),
-    ],
-)
-def test_a_wrong_file_is_set_aside(server, tmp_path, known, message):
-    with pytest.raises(CisflowError, match=f"{message}.*It is kept as .*data.bin.rejected"):
-        get(server, tmp_path / "data.bin", **known)
-    assert os.listdir(tmp_path) == ["data.bin.rejected"]
-
-
-def hdf5(tmp_path):
-    with h5py.File(tmp_path / "whole.h5", "w") as h5:
-        h5["x"] = list(range(10_000))
-    return (tmp_path / "whole.h5").read_bytes()
-
-
-STRUCTURES = {
-    "an HTML page": ("peaks.bed", lambda _: b"<!DOCTYPE html>\n<html>sign in</html>", "it is an HTML page"),
-    "an empty file": ("peaks.bed", lambda _: b"", "it is empty"),
-    "a truncated gzip": ("peaks.bed.gz", lambda _: gzip.compress(DATA)[:-100], "it is not a whole gzip file"),
-    "no gzip": ("peaks.bed.gz", lambda _: b"chr1\t1\t2\n", "it is not a whole gzip file"),
-    "a truncated HDF5": ("set.h5", lambda tmp: hdf5(tmp)[:-5000], r"it is not a whole HDF5 file \(truncated\)"),
-    "no HDF5": ("set.h5", lambda _: b"text", r"it is not a whole HDF5 file \(not HDF5\)"),
-    "no zip": ("a.zip", lambda _: b"PK not really", "it is not a zip file"),
-    "no tar": ("a.tar.gz", lambda _: gzip.compress(b"no tar at all"), "it is not a whole tar archive"),
-    "no MEME": ("motifs.meme", lambda _: b">MA1\nA [ 1 ]", "it is not in MEME format"),
-    "no BigWig": ("signal.bw", lambda _: b"x" * 100, "it is not a BigWig file"),
-    "a truncated BigWig": (
-        "signal.bw",
-        lambda _: 0x888FFC26.to_bytes(4, "little") + b"x" * 99,
-        "it is a truncated BigWig",
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", STRUCTURES)
-def test_broken_files_are_refused_by_name(server, tmp_path, fault):
-    name, make, message = STRUCTURES[fault]
-    server.data = make(tmp_path)
-    with pytest.raises(CisflowError, match=message):
-        fetch(Wanted(name, server.url), tmp_path / "out" / name)
-    assert os.listdir(tmp_path / "out") == [f"{name}.rejected"]
 
 
 @pytest.mark.real_data

@@ -7,7 +7,6 @@ from tests.tracks.test_liftover import chain_text
 from typer.testing import CliRunner
 
 from cisflow import cli
-from cisflow.errors import CisflowError
 from cisflow.tables import DROPPED, read_tsv
 from cisflow.tracks.bed import lift_bed, read_bed
 from cisflow.tracks.liftover import Rules
@@ -49,35 +48,5 @@ def test_three_columns_and_gzip(tmp_path, chain):
     assert len(read_bed(tmp_path / "b.bed.gz").fields) == 2
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("chr1\t1\n", "line 1: a row is contig, start and end"),
-        ("chr1\t1\t5\nchr1\tx\t5\n", "line 2: a row is contig"),
-        ("chr1\t5\t5\n", "line 1: 5 to 5 is no interval"),
-        ("chr1\t-1\t5\n", "line 1: -1 to 5 is no interval"),
-        ("track x\n", "there is no row"),
-        ("1\t1\t5\n", "They call it 'chr1': rename"),
-        ("scaffold\t1\t5\n", "no contig of it"),
-        ("chr1\t1\t5\nchr1\t4990\t5001\n", "line 2: the interval ends at 5,001, and chr1 has 5,000"),
-    ],
-)
-def test_what_is_refused_leaves_nothing(tmp_path, chain, text, message):
-    with pytest.raises(CisflowError, match=message):
-        lift(tmp_path, chain, text)
-    assert not list(tmp_path.glob("b*"))
-
-
 def test_an_interval_may_end_where_its_contig_does(tmp_path, chain):
     assert lift(tmp_path, chain, "chr1\t4990\t5000\n")[0].endswith("0 of 1 intervals lifted")
-
-
-def test_the_wrong_direction_is_told(tmp_path):
-    (tmp_path / "a.chain").write_text(chain_text(9, "chr1", "chr1", [(1000, 0, 0)]))
-    with pytest.raises(CisflowError, match=r"The target's chr1 has 6,000: is the chain of the other direction\?"):
-        lift(tmp_path, tmp_path / "a.chain", "chr1\t5500\t5600\n")
-
-
-def test_an_output_that_is_an_input_is_refused(tmp_path, chain):
-    with pytest.raises(CisflowError, match="would overwrite"):
-        lift(tmp_path, chain, "chr1\t1\t5\n", "a.bed")

@@ -54,30 +54,6 @@ def test_ambiguous_letters_are_counted_and_unknown(tmp_path):
         assert soft_masked(genome.letters(np.array(["a"]), np.array([0]), 10)).tolist() == [0.4]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "there is no sequence in it"),
-        ("ACGT\n", "begins with a header line"),
-        ("<!doctype html>\n<html></html>\n", "It is an HTML or XML page"),
-        (">a\nACGT\n>a\nACGT\n", "the contig 'a' is there twice"),
-        (">\nACGT\n", "a header has no name"),
-        (">a\nMKLVPQ\n", "the letter 'L' is none of DNA's"),
-        (">a\nACGT\nAC\nACGT\n", "All lines of a contig but its last must have one length"),
-    ],
-)
-def test_a_file_that_is_no_genome_is_refused_and_leaves_nothing(tmp_path, text, message):
-    with pytest.raises(CisflowError, match=message):
-        index(tmp_path, text, zipped=False)
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_a_truncated_or_missing_file_is_refused(tmp_path):
-    path = tmp_path / "g.fa.gz"
-    path.write_bytes(gzip.compress(fasta().encode())[:-20])
-    with pytest.raises(CisflowError, match="truncated or damaged"):
-        index_genome(path, tmp_path / "out/g.fa.gz")
-    with pytest.raises(CisflowError, match="there is no such file"):
-        index_genome(tmp_path / "absent.fa", tmp_path / "out/g.fa.gz")
+def test_a_genome_that_is_not_indexed(tmp_path):
     with pytest.raises(CisflowError, match="The rule 'index_genome' makes it"):
         Genome(tmp_path / "out/g.fa.gz")

@@ -9,8 +9,6 @@ from cisflow.tracks import intervals
 from cisflow.tracks.contigs import on_genome, reconcile
 from cisflow.tracks.intervals import NARROW_PEAK, read_intervals
 
-PEAK = "chr1\t10\t20\tp\t0\t+\t2.5\t1\t1\t{}\n"
-
 
 def write(folder, text, name="a.bed"):
     path = folder / name
@@ -48,49 +46,6 @@ def test_irregular_files_are_read_alike(tmp_path, text, lines):
     found = read_intervals(write(tmp_path, text))
     assert found.select("chrom", "start", "end").rows() == [("chr1", 1, 2), ("chr1", 5, 6)]
     assert found["line"].to_list() == lines
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "there is no row in it"),
-        ("#only\n", "there is no row in it"),
-        ("chr1\t1\t2\nchr1\t3\n", "line 2: a row is contig, start and end"),
-        ("chr1\t1\t2\nchr1\tx\t9\n", "line 2: a row is contig, start and end"),
-        ("chr1\t1\t2\nchr1\t-3\t9\n", "line 2: -3 to 9 is no interval"),
-        ("chr1\t1\t2\nchr1\t9\t9\n", "line 2: 9 to 9 is no interval"),
-        ("chr1\t9\t3\n", "line 1: 9 to 3 is no interval"),
-        ("chr1\t1\t99999999999\n", "is no interval"),
-        ("<!doctype html>\n<html>\n", "line 1: a row is contig, start and end"),
-        ("chr1\t1.5\t2\n", "line 1: a row is contig"),
-    ],
-)
-def test_a_row_that_is_no_interval_is_named(tmp_path, text, message):
-    with pytest.raises(CisflowError, match=message):
-        read_intervals(write(tmp_path, text))
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("chr1\t10\t20\n", "line 2: it has 3 columns, and the name is read from column 4"),
-        (PEAK.format("x"), "line 2: column 10, the summit, is 'x', no number"),
-        (PEAK.format(5).replace("2.5", "nan"), "line 2: column 7, the signal, is 'nan', no finite number"),
-        (PEAK.format(5).replace("2.5", "inf"), "line 2: column 7, the signal, is 'inf', no finite number"),
-    ],
-)
-def test_a_wrong_column_is_named(tmp_path, row, message):
-    with pytest.raises(CisflowError, match=message):
-        read_intervals(write(tmp_path, PEAK.format(3) + row), NARROW_PEAK)
-
-
-def test_a_damaged_gzip_file_is_refused(tmp_path):
-    path = write(tmp_path, "chr1\t1\t2\n" * 5000, "a.bed.gz")
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(CisflowError, match="truncated or damaged"):
-        read_intervals(path)
-    with pytest.raises(CisflowError, match="cannot be read"):
-        read_intervals(tmp_path / "absent.bed")
 
 
 SIZES = {"chr1": 100, "chr2": 50, "chrM": 10}

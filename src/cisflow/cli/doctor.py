@@ -14,7 +14,7 @@ from typing import NamedTuple
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from rich.console import Console
 
-from cisflow.config.preflight import check_files
+from cisflow.config.preflight import check_files, missing_files
 from cisflow.config.project import Project, load_project
 from cisflow.errors import CisflowError
 
@@ -85,6 +85,8 @@ def _configuration(config: Path) -> Iterator[Finding]:
         "ok", f"{config}: {len(project.tasks)} tasks, {len(project.sources)} sources, {len(project.figures)} figures"
     )
     yield from _unpinned(project)
+    for line in missing_files(project):
+        yield Finding("note", line, "tasks that do not need it are not held up")
     yield from _disk(Path(project.settings.results))
     yield from _gpu([name for name, task in project.tasks.items() if task.model and task.training.device == "gpu"])
     yield from _mirrors(project.settings.mirror)

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import h5py
 
 from cisflow.config.datasets import Hdf5
 from cisflow.config.embeddings import geometry_of, misfits
-from cisflow.config.places import located_places, places_of
+from cisflow.config.places import Genome, Place, located_places
 from cisflow.config.project import Project
 from cisflow.config.splitting import Splitting
 from cisflow.config.tasks import Task
@@ -18,24 +20,30 @@ from cisflow.errors import CisflowError
 from cisflow.io import h5_reader
 from cisflow.pwm import read_meme
 from cisflow.sources.jaspar import release_motifs
+from cisflow.tracks.endings import format_of
+from cisflow.tracks.heads import kind_of, wrong_head
+
+# What the file at a key of a data set is, whatever its name ends in.
+KINDS = {"lift": "chain", "fasta": "fasta", "bed": "bed", "blacklist": "bed", "unmappable": "bed", "endpoints": "bed"}
 
 
 def check_files(project: Project) -> None:
-    """Check that what tasks name is there: arrays of users' own files, motifs of databases, chromosomes of genomes.
+    """Check that users' own data files are what their tasks take them for, and have the motifs and chromosomes named.
+
+    Of arrays, the names are looked for; of other files, the first bytes. A data file that is not there is left to
+    Snakemake, which reports it if a target needs it (see `missing_files`), unless the task has results of another file,
+    which Snakemake would go on with; a database that has to be fetched first is checked by the job that reads it, and
+    so is a genome that is not indexed yet.
 
     Models that embed windows must take windows of their length.
-
-    A data file that is not there is left to Snakemake, which reports it if a target needs it, unless the task has
-    results of another file, which Snakemake would go on with; a database that has to be fetched first is checked by
-    the job that reads it, and so is a genome that is not indexed yet.
 
     Raises
     ------
     CisflowError
         All problems of all tasks, a line each.
     """
-    problems = [f"tasks.{name}.dataset: {problem}" for name, task in project.tasks.items() for problem in _of(task)]
-    for check in (_replaced_files, _missing_chromosomes, _missing_indices, _missing_motifs, _misfits):
+    problems = [f"tasks.{name}.dataset{problem}" for name, task in project.tasks.items() for problem in _of(task)]
+    for check in (_replaced_files, _missing_chromosomes, _missing_motifs, _misfits):
         problems += check(project)
     if problems:
         raise CisflowError("files that the configuration names have problems:\n" + "\n".join(problems))
@@ -43,9 +51,47 @@ def check_files(project: Project) -> None:
 
 def _of(task: Task) -> list[str]:
     dataset = task.dataset
-    if dataset.kind != "hdf5" or dataset.source is not None:
-        return []
-    return [problem for file in dataset.files() if Path(file).exists() for problem in _problems(file, dataset)]
+    if dataset.kind == "hdf5":
+        files = [] if dataset.source else [file for file in dataset.files() if Path(file).exists()]
+        return [f": {problem}" for file in files for problem in _problems(file, dataset)]
+    heads = ((keys, file, wrong_head(Path(file), kind)) for keys, file, kind in _local(task) if Path(file).is_file())
+    return [f".{'.'.join(keys)}: {file}: {wrong}" for keys, file, wrong in heads if wrong]
+
+
+def missing_files(project: Project) -> list[str]:
+    """Return a line for each of users' own data files that is not there: task, key, file, and one with a close name."""
+    found = []
+    for name, task in project.tasks.items():
+        for keys, file, _ in _local(task):
+            folder = Path(file).parent
+            if not Path(file).exists():
+                there = map(str, folder.iterdir()) if folder.is_dir() else []
+                close = "".join(f" Did you mean '{other}'?" for other in get_close_matches(file, there, 1, 0.8))
+                where = ".".join(("tasks", name, "dataset", *keys))
+                found.append(f"{where}: {file}: there is no such file.{close}")
+    return found
+
+
+def _local(task: Task) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
+    """Yield users' own files of a task: the keys that lead to each, its path, and what it should be."""
+    dataset = task.dataset
+    if dataset.kind == "hdf5":
+        yield from ((("file",), file, None) for file in dataset.files() if not dataset.source)
+    for keys, place in located_places(dataset):
+        if place.file and not place.source:
+            yield keys, place.file, _kind(keys, place, dataset)
+
+
+def _kind(keys: tuple[str, ...], place: Place, dataset: Any) -> str | None:
+    if isinstance(place, Genome):
+        return "fasta"
+    if dataset.kind == "tfrecord":
+        return None
+    if keys[0] == "tracks":
+        track, keys = dataset.tracks[keys[1]], keys[2:]
+        if place in track.files():
+            return format_of(place.file, track.format)
+    return next((KINDS[key] for key in keys if key in KINDS), kind_of(place.file))
 
 
 def _replaced_files(project: Project) -> list[str]:
@@ -54,16 +100,10 @@ def _replaced_files(project: Project) -> list[str]:
     for name, task in project.tasks.items():
         made = project.root / project.table(name, "dataset.provenance.json")
         known = made.read_text() if made.exists() else None
-        for file in _own_files(task) if known else ():
+        for _, file, _ in _local(task) if known else ():
             if not (project.root / file).exists() and json.dumps(file) not in known:
                 problems.append(f"tasks.{name}.dataset: {file}: there is no such file; the data set is of another one.")
     return problems
-
-
-def _own_files(task: Task) -> list[str]:
-    """Return the users' own files that a data set is made from."""
-    own = [place.file for place in places_of(task.dataset) if place.file and not place.source]
-    return own + (task.dataset.files() if task.dataset.kind == "hdf5" and not task.dataset.source else [])
 
 
 def _problems(file: str, dataset: Hdf5) -> list[str]:
@@ -95,21 +135,6 @@ def _missing_chromosomes(project: Project) -> list[str]:
         if missing := [chrom for chrom in wanted if not {chrom, f"chr{chrom}", chrom.removeprefix("chr")} & {*known}]:
             there = ", ".join(known[:30]) + ", ..." * (len(known) > 30)
             problems.append(f"tasks.{name}.dataset.{key}: the genome has no {', '.join(missing)}, but {there}.")
-    return problems
-
-
-def _missing_indices(project: Project) -> list[str]:
-    """Return a problem for each of users' own BAM files that has no index; of fetched ones a rule makes it."""
-    problems = []
-    for name, task in project.tasks.items():
-        for path, place in located_places(task.dataset, ("tasks", name, "dataset")):
-            file = place.file or ""
-            if place.source or not file.endswith(".bam") or file.startswith(project.settings.resources):
-                continue
-            bam = project.root / file
-            indices = (Path(f"{bam}.bai"), Path(f"{bam}.csi"), bam.with_suffix(".bai"))
-            if bam.exists() and not any(map(Path.exists, indices)):
-                problems.append(f"{'.'.join(path)}: {file} has no index. Make it: samtools index {file}")
     return problems
 
 

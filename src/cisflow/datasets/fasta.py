@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def _records(path: Path, length: int | None) -> list[tuple[str, str]]:
             records = list(SimpleFastaParser(file))
     except FileNotFoundError:
         raise CisflowError(f"{path}: there is no such file.") from None
-    except (OSError, EOFError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, ValueError, zlib.error) as error:
         raise CisflowError(f"{path}: not a whole FASTA file ({error}).") from error
     if not records:
         raise CisflowError(f"{path}: there is no sequence in it (a header line '>name' is expected).")

@@ -56,7 +56,8 @@ class Labels:
 
     def append(self, bins: NDArray[np.int64]) -> None:
         """Add the bins of the next label."""
-        bins.astype(np.int64).tofile(self._file)
+        # numpy's own tofile does not tell that a disk is full.
+        self._file.write(bins.astype(np.int64).tobytes())
         self._ends.append(self._ends[-1] + len(bins))
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:

@@ -184,6 +184,8 @@ def _transfer(wanted: Wanted, part: Path, progress: Progress) -> None:
 def _receive(answer: requests.Response, part: Path, done: int, progress: Progress) -> None:
     length = answer.headers.get("content-length")
     total = done + int(length) if length is not None else None
+    # Otherwise what came of the last block is lost where the server tells another length than it sends.
+    answer.raw.enforce_content_length = False
     with part.open("ab" if done else "wb") as file:
         for block in answer.iter_content(BLOCK):
             file.write(block)

@@ -79,9 +79,10 @@ def _meme(path: Path) -> str | None:
 def _bigwig(path: Path) -> str | None:
     magic = {0x888FFC26.to_bytes(4, "little"), 0x888FFC26.to_bytes(4, "big")}
     with path.open("rb") as file:
-        first = file.read(4)
-        file.seek(-4, 2)
-        last = file.read(4)
+        first = last = file.read(4)
+        if len(first) == 4:
+            file.seek(-4, 2)
+            last = file.read(4)
     if first not in magic:
         return "it is not a BigWig file"
     return None if last in magic else "it is a truncated BigWig file (it does not end with the mark of its kind)"

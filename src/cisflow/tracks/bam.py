@@ -1,5 +1,6 @@
 """Coverage of BAM files, read by pysam."""
 
+import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -11,8 +12,14 @@ import pysam
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
+from cisflow.tracks.heads import BAM as BEGINNING
 from cisflow.tracks.signal import Assembly, Signal, check_there, names_in_file
 from cisflow.tracks.spans import Spans, covering
+
+# What a BAM file ends with: an empty block (SAM specification, 4.1.2).
+END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+# The number of the bin that has counts of reads; those of places are smaller.
+COUNTS = 37450
 
 
 def open_bam(path: Path) -> pysam.AlignmentFile:
@@ -24,13 +31,13 @@ def open_bam(path: Path) -> pysam.AlignmentFile:
         It is missing, truncated, or no BAM file, or has no index.
     """
     check_there(path)
+    if _begins_as_bam(path):
+        _check_index(path)
     # It would write these messages to the terminal by itself.
     before = pysam.set_verbosity(0)
     try:
         file = pysam.AlignmentFile(str(path), "rb")
-    except (OSError, ValueError) as error:
-        if "EOF" in str(error):
-            raise CisflowError(f"{path}: the BAM file is truncated ({error}). Fetch it again.") from None
+    except (OSError, ValueError, NotImplementedError) as error:
         raise CisflowError(f"{path}: it is not a BAM file ({error}).") from None
     finally:
         pysam.set_verbosity(before)
@@ -38,6 +45,55 @@ def open_bam(path: Path) -> pysam.AlignmentFile:
         file.close()
         raise CisflowError(f"{path}: it has no index ({path.name}.bai beside it). Make it: samtools index {path}")
     return file
+
+
+def _begins_as_bam(path: Path) -> bool:
+    with path.open("rb") as file:
+        begins = file.read(len(BEGINNING)) == BEGINNING
+        file.seek(-min(len(END), path.stat().st_size), 2)
+        end = file.read()
+    if begins and end != END:
+        raise CisflowError(f"{path}: the BAM file is truncated (its last block is missing). Fetch it again.")
+    return begins
+
+
+def _check_index(path: Path) -> None:
+    """Refuse a damaged .bai file, with which htslib crashes, reads for hours or misses reads; it has no checksum."""
+    index = next((name for name in (Path(f"{path}.bai"), path.with_suffix(".bai")) if name.is_file()), None)
+    if index is None:
+        return
+    try:
+        whole = _bai_is_whole(index.read_bytes(), path.stat().st_size << 16)
+    except (struct.error, ValueError):
+        whole = False
+    if not whole:
+        raise CisflowError(f"{index}: the index is damaged or of another file. Make it again: samtools index {path}")
+
+
+def _bai_is_whole(data: bytes, end: int) -> bool:
+    """Return whether an index leads to its own end, and to places before that of the file (SAM specification, 5.2)."""
+    magic, contigs = struct.unpack_from("<4si", data)
+    at, places, right = 8, [], magic == b"BAI\1" and contigs >= 0
+    for _ in range(contigs):
+        (bins,) = struct.unpack_from("<i", data, at)
+        at, seen = at + 4, set()
+        for _ in range(bins):
+            number, chunks = struct.unpack_from("<Ii", data, at)
+            right &= number <= COUNTS and number not in seen
+            if chunks < 0:
+                return False
+            seen.add(number)
+            if number < COUNTS:
+                places.append(np.frombuffer(data, "<u8", 2 * chunks, at + 8))
+                right &= bool((places[-1][::2] <= places[-1][1::2]).all())
+            at += 8 + 16 * chunks
+        (windows,) = struct.unpack_from("<i", data, at)
+        if windows < 0:
+            return False
+        places.append(np.frombuffer(data, "<u8", windows, at + 4))
+        at += 4 + 8 * windows
+    # The number of reads without a place may follow.
+    return right and at in (len(data), len(data) - 8) and all((place <= end).all() for place in places)
 
 
 class Bam(Signal):

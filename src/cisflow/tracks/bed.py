@@ -9,7 +9,7 @@ import numpy as np
 from cisflow.errors import CisflowError
 from cisflow.io import atomic, write_tsv
 from cisflow.tables import DROPPED
-from cisflow.tracks.chains import Chains, lines_of, read_chains
+from cisflow.tracks.chains import Chains, lines_of, read_chains, whole
 from cisflow.tracks.liftover import LIFTED, REASONS, Lifted, Rules, contig_codes, lift_intervals
 
 TURNED = {"+": "-", "-": "+"}
@@ -68,7 +68,7 @@ def read_bed(path: str | Path) -> Bed:
             skipped += 1
             continue
         places.append((*_place(path, number, fields), number))
-        rows.append(fields)
+        rows.append([fields[0].strip(), *fields[1:]])
     if not rows:
         raise CisflowError(f"{path}: there is no row in it.")
     start, end, line = np.array(places, np.int64).T
@@ -77,11 +77,12 @@ def read_bed(path: str | Path) -> Bed:
 
 def _place(path: Path, number: int, fields: list[str]) -> tuple[int, int]:
     try:
-        start, end = int(fields[1]), int(fields[2])
+        start, end = whole(fields[1]), whole(fields[2])
     except (IndexError, ValueError):
+        page = " It is an HTML or XML page." if fields[0].lstrip().startswith("<") else ""
         raise CisflowError(
             f"{path}, line {number}: a row is contig, start and end, separated by tabs, and this one is "
-            f"{' '.join(fields)[:60]!r}."
+            f"{' '.join(fields)[:60]!r}.{page}"
         ) from None
     if not 0 <= start < end < 1 << 34:
         raise CisflowError(
@@ -109,8 +110,10 @@ def lift_bed(chain: Path, bed: Path, output: Path, rules: Rules) -> list[str]:
     _check_assembly(chains, rows, contig)
     lifted = lift_intervals(chains, contig, rows.start, rows.end, rules)
     dropped = np.flatnonzero(lifted.reason != LIFTED).tolist()
-    write_tsv(table, DROPPED, (_dropped(rows.fields[row], REASONS[lifted.reason[row]]) for row in dropped))
-    _write(output, chains, rows, lifted)
+    # Both, or neither.
+    with atomic(table) as partial:
+        write_tsv(partial, DROPPED, (_dropped(rows.fields[row], REASONS[lifted.reason[row]]) for row in dropped))
+        _write(output, chains, rows, lifted)
     return _account(rows, lifted, output, table)
 
 

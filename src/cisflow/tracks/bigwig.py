@@ -1,7 +1,6 @@
 """BigWig files, read by pybigtools."""
 
 import math
-import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,9 @@ from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
 from cisflow.io import atomic
+from cisflow.tracks.bigwig_trees import SIGNATURES, wrong_trees
 from cisflow.tracks.signal import Assembly, Signal, check_there, names_in_file
 
-# The first and the last four bytes of a BigWig file, in either order of bytes.
-SIGNATURES = (struct.pack("<I", 0x888FFC26), struct.pack(">I", 0x888FFC26))
 SUMMARY = {"covered": "bases_covered"}
 
 
@@ -30,8 +28,7 @@ class BigWig(Signal):
 
     def __init__(self, path: Path, assembly: Assembly):
         super().__init__(path, assembly)
-        check_there(path)
-        _check_ends(path)
+        check_whole(path)
         with self._reading("its header"):
             self._file = pybigtools.open(str(path))
             self._sizes = self._file.chroms()
@@ -52,9 +49,9 @@ class BigWig(Signal):
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:
+            why = str(error).rpartition(" value: ")[2] or type(error).__name__
             raise CisflowError(
-                f"{self.path}: {what} cannot be read ({str(error) or type(error).__name__}). The file is truncated or "
-                "damaged; fetch it again."
+                f"{self.path}: {what} cannot be read ({why}). The file is truncated or damaged; fetch it again."
             ) from None
 
     def _read(
@@ -99,15 +96,19 @@ class BigWig(Signal):
         )
 
 
-def _check_ends(path: Path) -> None:
+def check_whole(path: Path) -> None:
+    """Refuse a file that is missing or truncated, or no BigWig file; its values are not read."""
+    check_there(path)
     with path.open("rb") as file:
-        head = file.read(64)
+        head = file.read(8)
         if head[:4] not in SIGNATURES:
             page = " It is an HTML or XML page, perhaps a server's error page." if head.lstrip()[:1] == b"<" else ""
-            raise CisflowError(f"{path}: it is not a BigWig file (its first bytes are {head[:8]!r}).{page}")
+            raise CisflowError(f"{path}: it is not a BigWig file (its first bytes are {head!r}).{page}")
         file.seek(-4, 2)
         if file.read() != head[:4]:
             raise CisflowError(f"{path}: the BigWig file is truncated (its last bytes are missing). Fetch it again.")
+    if wrong := wrong_trees(path):
+        raise CisflowError(f"{path}: its header cannot be read: {wrong}. Fetch it again.")
 
 
 def write_bigwig(path: str | Path, sizes: Mapping[str, int], rows: Iterator[tuple[str, int, int, float]]) -> None:
@@ -121,12 +122,22 @@ def write_bigwig(path: str | Path, sizes: Mapping[str, int], rows: Iterator[tupl
         All contigs.
     rows
         Contig, start, end and value of intervals; contigs in the order of names, and intervals in that of places.
+
+    Raises
+    ------
+    CisflowError
+        It could not be written whole.
     """
     with atomic(path) as partial:
         # pybigtools tells a BigWig file by the end of its name.
         named = partial.with_suffix(".bw")
         try:
             pybigtools.open(str(named), "w").write(dict(sizes), rows)
+            try:
+                check_whole(named)
+            except CisflowError as error:
+                # pybigtools tells why to the terminal alone, and goes on.
+                raise CisflowError(f"{path}: it was not written whole; why is above. Is the disk full?") from error
             named.replace(partial)
         finally:
             named.unlink(missing_ok=True)

@@ -94,7 +94,8 @@ class Source:
             self._unmask(values, state)
         values[state != MEASURED] = np.nan
         done = finish(values, self._statistic, *(self.track[key] for key in ("scale", "soft_clip", "clip")))
-        found = self._finite(done.values.astype(np.float32), state)
+        with np.errstate(over="ignore"):
+            found = self._finite(done.values.astype(np.float32), state)
         self._count(state, done.soft_clipped, done.clipped)
         return found, state == MEASURED
 

@@ -18,6 +18,8 @@ from cisflow.errors import CisflowError
 
 # A place is one number, contig * STRIDE + position, so that one search serves all contigs.
 STRIDE = 1 << 34
+# What some programs put before text in UTF-8, as Latin-1.
+MARK = "\xef\xbb\xbf"
 HEADER = "chain score source size + start end target size strand start end id"
 
 
@@ -133,13 +135,20 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
             zipped = raw.read(2) == b"\x1f\x8b"
         with gzip.open(path, "rt", encoding="latin-1") if zipped else path.open(encoding="latin-1") as file:
             for number, line in enumerate(file, 1):
-                yield number, line.rstrip("\r\n")
+                yield number, (line if number > 1 else line.removeprefix(MARK)).rstrip("\r\n")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CisflowError(
             f"{path}, after line {number}: the gzip data are truncated or damaged ({error}). Fetch the file again."
         ) from None
     except OSError as error:
         raise CisflowError(f"{path}: it cannot be read ({error.strerror or error}).") from None
+
+
+def whole(text: str) -> int:
+    """Return a whole number; other than for `int`, 1_000 is none."""
+    if "_" in text:
+        raise ValueError(text)
+    return int(text)
 
 
 @dataclass
@@ -174,7 +183,7 @@ class _Reader:
             raise self.fail(number, f"a header has 13 fields ('{HEADER}'), and this one has {len(fields)}.")
         _, score, source, size, plus, start, end, target, target_size, strand, target_start, target_end = fields[:12]
         try:
-            numbers = [int(text) for text in (size, start, end, target_size, target_start, target_end)]
+            numbers = [whole(text) for text in (size, start, end, target_size, target_start, target_end)]
             value = float(score)
             if not np.isfinite(value):
                 raise ValueError
@@ -200,7 +209,7 @@ class _Reader:
                 f"{len(fields)}; the chain of line {chain.line} is not complete.",
             )
         try:
-            sizes = [int(text) for text in fields]
+            sizes = [whole(text) for text in fields]
         except ValueError:
             raise self.fail(number, f"sizes must be whole numbers, and {' '.join(fields)[:40]!r} are not.") from None
         if min(sizes) < 0:

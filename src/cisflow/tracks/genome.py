@@ -12,6 +12,7 @@ import pysam
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
+from cisflow.io import full_message
 from cisflow.sequence import UNKNOWN
 
 BLOCK = 1 << 22
@@ -49,7 +50,13 @@ def index_genome(fasta: str | Path, out: str | Path) -> dict[str, int]:
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         partial = Path(folder) / out.name
-        letters = _compress(fasta, partial)
+        try:
+            letters = _compress(fasta, partial)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # pysam does not tell why it could not write.
+            raise CisflowError(full_message(out)) from error
         try:
             pysam.faidx(str(partial))
         except pysam.SamtoolsError:
@@ -100,6 +107,8 @@ def _check(lines: bytes, fasta: Path, counts: Counter[str], names: set[bytes]) -
         if not name or name[0] in names:
             what = f"the contig '{name[0].decode('latin-1')}' is there twice" if name else "a header has no name"
             raise CisflowError(f"{fasta}: {what}.")
+        if not name[0].isascii():
+            raise CisflowError(f"{fasta}: the name of the contig {name[0]!r} has letters that are not ASCII.")
         names.add(name[0])
         start = end
     bases.append(lines[start:])

@@ -8,6 +8,7 @@ import polars as pl
 
 from cisflow.errors import CisflowError
 from cisflow.tracks.bed import read_bed
+from cisflow.tracks.chains import whole
 
 # Columns of the ENCODE formats, from 0; see https://genome.ucsc.edu/FAQ/FAQformat.html#format12 and 13.
 NARROW_PEAK = {"name": 3, "strand": 5, "signal": 6, "summit": 9}
@@ -85,7 +86,9 @@ def _slow(path: Path, columns: Mapping[str, int]) -> pl.DataFrame:
 def _field(path: Path, fields: list[str], line: int, name: str, number: int) -> str | int | float:
     try:
         text = fields[number]
-        value = text if name not in NUMBERS else int(text) if NUMBERS[name] == pl.Int64 else float(text)
+        value = text if name not in NUMBERS else whole(text) if NUMBERS[name] == pl.Int64 else float(text)
+        if isinstance(value, float) and "_" in text:
+            raise ValueError
     except IndexError:
         raise CisflowError(
             f"{path}, line {line}: it has {len(fields)} columns, and the {name} is read from column {number + 1}."

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from cisflow.errors import CisflowError
-from cisflow.io import h5_reader, h5_writer, sha256, write_tsv
+from cisflow.io import atomic, h5_reader, h5_writer, sha256, write_tsv
 from cisflow.tables import REGIONS, TRACK_COUNTS, read_tsv, write_table
 from cisflow.tracks.binning import Source
 from cisflow.tracks.region_table import get_regions, put_regions
@@ -133,7 +133,8 @@ def bin_track(
     first, last = rows_of(shard, shards, len(known.table))
     contig, start = known.contig[first:last], known.table["start"].to_numpy()[first:last]
     bins = known.length // width
-    with Source(track, sizes, genome) as source, h5_writer(out, "track/1") as h5:
+    # Both files, or neither.
+    with Source(track, sizes, genome) as source, atomic(counts) as table, h5_writer(out, "track/1") as h5:
         transform = json.dumps(
             {key: value for key, value in track.items() if key not in FILES}, sort_keys=True, default=str
         )
@@ -154,7 +155,7 @@ def bin_track(
                 array[rows] = values
                 content.update(np.ascontiguousarray(values))
         h5.attrs["content"] = content.hexdigest()
-        write_tsv(counts, TRACK_COUNTS, _rows(name, shard, source.counts))
+        write_tsv(table, TRACK_COUNTS, _rows(name, shard, source.counts))
     return _told(name, shard, source)
 
 

@@ -168,7 +168,8 @@ class _Counting:
         table = np.empty(len(start), ROW)
         table["contig"], table["start"], table["count"] = number, start, count
         with path.open("ab") as file:
-            table.tofile(file)
+            # numpy's own tofile does not tell that a disk is full.
+            file.write(table.tobytes())
 
     def _block(self, contig: str, name: str, start: int, end: int, kinds: Mapping[str, Path]) -> dict[str, NDArray]:
         # One base more on both sides, for the other base of a CpG.

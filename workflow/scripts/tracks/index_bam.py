@@ -5,7 +5,7 @@ from pathlib import Path
 import pysam
 
 from cisflow.errors import CisflowError
-from cisflow.io import atomic
+from cisflow.io import atomic, full_message
 from cisflow.script import parser, run
 
 
@@ -18,6 +18,8 @@ def main() -> None:
         try:
             pysam.index(str(args.bam), "-o", str(partial))
         except pysam.SamtoolsError as error:
+            if "write index" in str(error):
+                raise CisflowError(full_message(Path(args.out))) from error
             raise CisflowError(f"{args.bam}: it cannot be indexed ({error}). Is it sorted by place?") from None
 
 

@@ -1,0 +1,80 @@
+"""Is a file what it should be, as far as its first bytes tell? Cheap: nothing but these is read."""
+
+import zlib
+from pathlib import Path
+
+from cisflow.tracks.bigwig_trees import SIGNATURES, wrong_trees
+from cisflow.tracks.endings import format_of
+
+HEAD = 1 << 16
+FASTA = (".fa", ".fasta", ".fna")
+# The first four bytes of blocked gzip data with extra fields.
+BAM = b"\x1f\x8b\x08\x04"
+COLUMNS = {"bed": 3, "bedgraph": 4}
+WANTED = {
+    "bed": "a row of contig, start and end",
+    "bedgraph": "a row of contig, start, end and value",
+    "fasta": "a header line '>name'",
+    "chain": "a header 'chain score source ...'",
+}
+
+
+def kind_of(name: str) -> str | None:
+    """Return what a file with this name should be: a format of signal, fasta or chain; None if the name tells none."""
+    plain = name.lower().removesuffix(".gz")
+    return "fasta" if plain.endswith(FASTA) else "chain" if plain.endswith(".chain") else format_of(name)
+
+
+def wrong_head(path: Path, kind: str | None) -> str | None:
+    """Return why a file cannot be of a kind (of `kind_of`), or None; of no kind, it may not be empty or a web page."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror or error})."
+    if not head:
+        return "the file is empty."
+    if head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
+        return "it is an HTML page, perhaps a server's error or login page. Fetch it again."
+    if kind == "bigwig":
+        wrong = wrong_trees(path) if head[:4] in SIGNATURES else f"it is not a BigWig file, it begins with {head[:8]!r}"
+        return wrong and f"{wrong}."
+    if kind == "bam":
+        return _bam(path, head)
+    return _text(head, kind) if kind in WANTED else None
+
+
+def _bam(path: Path, head: bytes) -> str | None:
+    if not head.startswith(BAM):
+        return f"it is not a BAM file, it begins with {head[:8]!r}."
+    if any(index.is_file() for index in (Path(f"{path}.bai"), path.with_suffix(".bai"), Path(f"{path}.csi"))):
+        return None
+    return f"it has no index ({path.name}.bai beside it). Make it: samtools index {path}"
+
+
+def _text(head: bytes, kind: str) -> str | None:
+    """Return what is wrong with the first line with data, plain or gzipped."""
+    whole = len(head) < HEAD
+    if head[:2] == b"\x1f\x8b":
+        unzip = zlib.decompressobj(31)
+        try:
+            head = unzip.decompress(head, HEAD)
+        except zlib.error as error:
+            return f"the gzip data are damaged ({error}). Fetch it again."
+        whole = unzip.eof and not unzip.unused_data
+    # What is cut off is no whole line.
+    lines = head.decode("latin-1").splitlines()[: None if whole else -1]
+    rows = ((number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#"))
+    number, line = next((row for row in rows if row[1].split()[0] not in ("track", "browser")), (0, ""))
+    if not number:
+        return "there is no row in it." if whole else None
+    if _is(kind, line):
+        return None
+    return f"line {number}: {WANTED[kind]} is expected, and {line[:60]!r} is found."
+
+
+def _is(kind: str, line: str) -> bool:
+    if kind in ("fasta", "chain"):
+        return line.startswith(">" if kind == "fasta" else "chain ")
+    fields = line.split("\t") if "\t" in line else line.split()
+    return len(fields) >= COLUMNS[kind] and all(text.strip().isdecimal() for text in fields[1:3])
