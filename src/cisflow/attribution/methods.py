@@ -16,13 +16,14 @@ from cisflow.attribution.maps import Map
 from cisflow.attribution.mutagenesis import mutagenesis
 from cisflow.attribution.presets import REFERENCED, Settings
 from cisflow.attribution.references import references
-from cisflow.evaluation.predict import BATCH
 from cisflow.models.convnet import one_hot
 
 Slopes = tuple[Tensor, Tensor]
 
 # Pairs of sequence and reference in one pass of DeepLIFT, which keeps every map: on a CPU they stay in the cache.
 PAIRS = {"cpu": 200, "cuda": 1000}
+# Sequences, or points on their paths, in one pass of the other methods.
+BATCH = 1000
 
 
 def attribute(explained: Explained, x: NDArray[np.uint8], method: str, settings: Settings, seed: int = 0) -> Map:

@@ -140,8 +140,9 @@ class Matrix(Strict):
 
     @model_validator(mode="after")
     def _names(self):
-        if "mean" in self.tracks:
-            raise ValueError("tracks: 'mean' is the name of their average")
+        for name, meaning in {"mean": "their average", "pooled": "all of them together"}.items():
+            if name in self.tracks:
+                raise ValueError(f"tracks: '{name}' is the name of {meaning}")
         if self.blacklist:
             # Frozen for users; this is still the making of it.
             tracks = {
