@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cisflow.figures.heads import Runs, decimals, only_words, read_numbers, read_runs, shortened
 from cisflow.figures.panels import in_order
-from cisflow.figures.style import BLACK, DENSITY, GREY, PAGE_HEIGHT, TWO_COLUMNS, missing, new_figure, style
+from cisflow.figures.style import BLACK, GREY, PAGE_HEIGHT, TWO_COLUMNS, density_map, missing, new_figure, style
 from cisflow.tables import HEAD_DENSITY, HEAD_SCORES
 
 # Millimetres: above and below all panels, left of each block of tracks, between panels, and above each row.
@@ -160,11 +159,7 @@ def _panel(axes: Axes, part: pl.DataFrame) -> None:
     counts = np.zeros((bins, bins))
     counts[inside["label_bin"].to_numpy(), inside["prediction_bin"].to_numpy()] = inside["count"].to_numpy()
     axes.plot((low, high), (low, high), color=GREY, linewidth=0.5, linestyle=(0, (3, 1.5)), zorder=1)
-    drawn = np.ma.masked_equal(counts.T, 0)
-    axes.imshow(
-        drawn, origin="lower", extent=(low, high, low, high), cmap=DENSITY, norm=LogNorm(1, max(counts.max(), 2)),
-        interpolation="nearest", aspect="auto", zorder=2,
-    )  # fmt: skip
+    density_map(axes, counts.T, (low, high))
     axes.set(xlim=(low, high), ylim=(low, high))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(3))

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from numpy.typing import NDArray
@@ -168,6 +168,15 @@ def correlation_map(axes: Axes, values: NDArray[np.float64]) -> None:
     drawn = axes.imshow(values, cmap=colours, vmin=-1, vmax=1, interpolation="nearest")
     bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.6, aspect=14, pad=0.03, ticks=[-1, 0, 1])
     bar.outline.set_linewidth(0.4)
+
+
+def density_map(axes: Axes, counts: NDArray[np.float64], ends: tuple[float, float]) -> None:
+    """Draw counts (n, n), rows upwards, over a square from the one end to the other: darker is more, in logarithms."""
+    drawn = np.ma.masked_equal(counts, 0)
+    axes.imshow(
+        drawn, origin="lower", extent=(*ends, *ends), cmap=DENSITY, norm=LogNorm(1, max(counts.max(), 2)),
+        interpolation="nearest", aspect="auto", zorder=2,
+    )  # fmt: skip
 
 
 def label(activation: str) -> str:
