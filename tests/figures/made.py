@@ -26,6 +26,8 @@ def write_tables(project: Project, folder: Path, trials: int) -> None:
     """Write tables below `folder/<task>`; every number is another."""
     rng = np.random.default_rng(0)
     for name, task in project.tasks.items():
+        if task.heads:
+            continue  # No figure of the paper reads them.
         rows = {"metrics": [], "matches": [], "thresholds": [], "scores": []}
         for run, spec in task.runs().items():
             about = {"task": name, "run": run, "model": spec["name"], "activation": spec["activation"]}

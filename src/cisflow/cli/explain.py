@@ -116,7 +116,7 @@ def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
     filters = 3 if task.filters else 0  # filters, tomtom, matches
     gallery = 2 if task.attribution.gallery("best") and not task.heads else 0  # explained, drawn
     figures = 4 if task.filters else 2
-    trained = len(runs) + 1 + filters + gallery + figures if runs else 0
+    trained = len(runs) + 1 + filters + gallery + figures + (_head_jobs(task) if task.heads else 0) if runs else 0
     jobs = _data_jobs(project, task) + trained + 2  # its own figure, the report
     trainings = f"{len(runs)} trainings of {task.trials} trials, " if runs else ""
     others = f"{jobs - len(runs)} others, and those of its sources"
@@ -128,6 +128,11 @@ def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
         return
     yield from _times(project, training_work(task, size))
     yield f"[bold]disk[/]      about {disk_of(task, size) / 1e6:,.0f} MB"
+
+
+def _head_jobs(task: Task) -> int:
+    """Return how many jobs compare the heads of a task: two tables and three figures, and those of domains."""
+    return 5 + (2 if task.evaluation.domains or task.evaluation.differences else 0)
 
 
 def _data_jobs(project: Project, task: Task) -> int:
