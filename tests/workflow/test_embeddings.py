@@ -12,7 +12,7 @@ from cisflow.embeddings.keras import write_keras
 from cisflow.embeddings.store import as_float32
 from cisflow.io import h5_reader
 from cisflow.sequence import encode
-from cisflow.tables import read_tsv
+from cisflow.tables import METRICS, read_tsv
 from tests.basenji import SMALL, random_basenji
 from tests.datasets.genomes import make_genome, write_bed
 from tests.workflow.conftest import snakemake, succeed
@@ -163,9 +163,9 @@ def test_embeddings_of_cs282a_are_planned_in_shards_that_want_a_gpu(clone):
 
 
 @pytest.mark.real_data
-def test_the_demo_of_cs282a_has_real_dna_and_tracks(clone, real_data):
+def test_the_demo_of_cs282a_goes_from_real_dna_and_tracks_to_all_figures(clone, real_data):
     folder = "results/demo/tasks/cs282a"
-    succeed(clone, "--profile", "profiles/demo", f"{folder}/dataset.h5", CISFLOW_MIRROR=str(real_data))
+    succeed(clone, "--profile", "profiles/demo", f"{folder}/report.html", CISFLOW_MIRROR=str(real_data))
     with h5_reader(clone / folder / "dataset.h5", "dataset/1") as h5:
         assert {name: h5[name]["x"].shape for name in SPLITS} == {
             "train": (42, 896, 192), "valid": (26, 896, 192), "test": (10, 896, 192),
@@ -174,3 +174,8 @@ def test_the_demo_of_cs282a_has_real_dna_and_tracks(clone, real_data):
         assert h5["test"]["x"][:].astype(np.float32).std() > 0.1
         assert h5["test"]["bins/y"].shape == (10, 896, 2)
         assert h5["test"]["bins/y"][:].max() > 1
+    figures = {"dataset", "performance", "training", "heads", "predictions", "chromosomes", "roc"}
+    assert {path.stem for path in (clone / folder / "figures").glob("*.pdf")} == figures
+    metrics = read_tsv(clone / folder / "metrics.tsv", METRICS).filter(metric="pearson", target="pooled")
+    assert metrics.group_by("model", "set").len()["len"].to_list() == [2] * 4 * 3, "trials of each head in each split"
+    assert metrics["value"].is_between(-1, 1).all()
