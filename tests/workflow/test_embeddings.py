@@ -176,6 +176,9 @@ def test_the_demo_of_cs282a_goes_from_real_dna_and_tracks_to_all_figures(clone, 
         assert h5["test"]["bins/y"][:].max() > 1
     figures = {"dataset", "performance", "training", "heads", "predictions", "chromosomes", "roc"}
     assert {path.stem for path in (clone / folder / "figures").glob("*.pdf")} == figures
+    page = (clone / folder / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == len(figures)
+    assert "attribution/quality.tsv" not in page, "heads have no attributions to ask for"
     metrics = read_tsv(clone / folder / "metrics.tsv", METRICS).filter(metric="pearson", target="pooled")
     assert metrics.group_by("model", "set").len()["len"].to_list() == [2] * 4 * 3, "trials of each head in each split"
     assert metrics["value"].is_between(-1, 1).all()

@@ -71,7 +71,8 @@ def task_report(
     settings
         Its resolved configuration.
     figures
-        PNG files of the standard figures, by name; the page says why one of `captions.LEFT_OUT` is not there.
+        PNG files of the standard figures, by name; the page says why one of `captions.LEFT_OUT` is not there, but of
+        heads, which have none of these.
     dataset, metrics, motifs
         Tables; `metrics` is None for a task without a model, `motifs` for one without filters.
     """
@@ -86,7 +87,7 @@ def task_report(
     for name, (heading, note) in CAPTIONS.items():
         if name in images or name == "dataset":
             sections.append(Section(heading, note, images.get(name, ""), tables.get(name, [])))
-        elif name in LEFT_OUT and metrics is not None:
+        elif name in LEFT_OUT and metrics is not None and "heads" not in images:
             sections.append(Section(heading, LEFT_OUT[name]))
     environment = jinja2.Environment(loader=jinja2.PackageLoader("cisflow.figures"), autoescape=True)
     return environment.get_template("task.html.j2").render(
