@@ -176,6 +176,15 @@ def test_runs_of_a_sweep_are_drawn_apart(tables, name, quantity):
     plt.close(figure)
 
 
+def test_heads_stand_side_by_side(tables, tmp_path):
+    rows = read_tsv(tables["metrics"], METRICS).filter(pl.col("trial").is_not_null())
+    rows = rows.with_columns(activation=pl.lit("head"), run=pl.col("model"))
+    rows.write_csv(tmp_path / "heads.tsv", separator="\t")
+    figure, _ = task.performance({"metrics": str(tmp_path / "heads.tsv")}, {})
+    assert {tuple(tick.get_text() for tick in axes.get_xticklabels()) for axes in figure.axes} == {tuple(MODELS)}
+    plt.close(figure)
+
+
 def test_baselines_and_chance_are_named(tables):
     figure, _ = task.performance(tables, {})
     assert {"gc content", "chance"} <= set(texts(figure).split(" | "))

@@ -66,6 +66,9 @@ def performance(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn
         return _only_words(
             "No test metric is defined: the labels of the test split are all alike, or no trial converged."
         )
+    if (trained["activation"] == "head").all():
+        # They have no activations to tell them apart by, and stand side by side.
+        trained = trained.with_columns(activation="panel", panel=pl.lit("heads"))
     panels = in_order(trained["panel"].to_list(), ())
     with style():
         figure = new_figure(TWO_COLUMNS, 16 + 42 * len(panels))
