@@ -6,7 +6,7 @@ from cisflow.cli.doctor import _configuration
 from cisflow.config import preflight
 from cisflow.config.preflight import check_files, missing_files
 from cisflow.errors import CisflowError
-from cisflow.tracks import heads
+from cisflow.tracks import beginnings
 from tests.config.conftest import project
 from tests.tracks.signals import write_bigwig
 
@@ -76,9 +76,9 @@ def test_the_doctor_tells_what_is_not_there(loaded, monkeypatch):
 
 def test_only_the_head_of_a_file_is_read(loaded, tmp_path, monkeypatch):
     """A comment longer than the head hides what is after it, and is no problem."""
-    monkeypatch.setattr(heads, "HEAD", 20)
+    monkeypatch.setattr(beginnings, "HEAD", 20)
     (tmp_path / "here" / "cov.txt").write_text("#" * 50 + "\nchr1\t5\t9\n")
     with pytest.raises(CisflowError) as error:
         check_files(loaded)
     assert "cov.txt" not in str(error.value)
-    assert preflight.wrong_head(tmp_path, "bed") == "it cannot be read (Is a directory)."
+    assert preflight.wrong_beginning(tmp_path, "bed") == "it cannot be read (Is a directory)."

@@ -10,10 +10,11 @@ import torch
 from tests.basenji import SMALL, random_basenji
 from tests.datasets.genomes import make_genome
 
-from cisflow.embeddings.embed import How, Kept, about_of, embed_shard, load_model, one_hot
+from cisflow.embeddings.embed import How, Kept, about_of, embed_shard, load_model
 from cisflow.embeddings.keras import write_keras
 from cisflow.embeddings.windows import windows_of_task
 from cisflow.models.basenji import Basenji
+from cisflow.models.convnet import one_hot
 from cisflow.sequence import encode
 from cisflow.tables import write_table
 from cisflow.tracks.genome import Genome

@@ -7,10 +7,10 @@ import pybigtools
 import pytest
 import torch
 
-from cisflow.embeddings.embed import one_hot
 from cisflow.embeddings.keras import write_keras
 from cisflow.embeddings.store import as_float32
 from cisflow.io import h5_reader
+from cisflow.models.convnet import one_hot
 from cisflow.sequence import encode
 from cisflow.tables import METRICS, read_tsv
 from tests.basenji import SMALL, random_basenji

@@ -20,8 +20,8 @@ from cisflow.errors import CisflowError
 from cisflow.io import h5_reader
 from cisflow.pwm import read_meme
 from cisflow.sources.jaspar import release_motifs
+from cisflow.tracks.beginnings import kind_of, wrong_beginning
 from cisflow.tracks.endings import format_of
-from cisflow.tracks.heads import kind_of, wrong_head
 
 # What the file at a key of a data set is, whatever its name ends in.
 KINDS = {"lift": "chain", "fasta": "fasta", "bed": "bed", "blacklist": "bed", "unmappable": "bed", "endpoints": "bed"}
@@ -54,8 +54,9 @@ def _of(task: Task) -> list[str]:
     if dataset.kind == "hdf5":
         files = [] if dataset.source else [file for file in dataset.files() if Path(file).exists()]
         return [f": {problem}" for file in files for problem in _problems(file, dataset)]
-    heads = ((keys, file, wrong_head(Path(file), kind)) for keys, file, kind in _local(task) if Path(file).is_file())
-    return [f".{'.'.join(keys)}: {file}: {wrong}" for keys, file, wrong in heads if wrong]
+    there = ((keys, file, kind) for keys, file, kind in _local(task) if Path(file).is_file())
+    problems = ((keys, file, wrong_beginning(Path(file), kind)) for keys, file, kind in there)
+    return [f".{'.'.join(keys)}: {file}: {problem}" for keys, file, problem in problems if problem]
 
 
 def missing_files(project: Project) -> list[str]:

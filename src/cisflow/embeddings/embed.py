@@ -18,9 +18,10 @@ from cisflow.embeddings.weights import load_basenji, read_params
 from cisflow.embeddings.windows import Windows
 from cisflow.errors import CisflowError
 from cisflow.io import sha256
+from cisflow.models.convnet import one_hot
 from cisflow.models.device import choose_device
 from cisflow.models.folded import Folded, inference
-from cisflow.sequence import ALPHABET, UNKNOWN
+from cisflow.sequence import UNKNOWN
 from cisflow.tracks.genome import Genome
 from cisflow.tracks.shards import rows_of
 
@@ -252,12 +253,6 @@ def _compute(
             done = torch.cuda.current_stream().record_event() if device.type == "cuda" else None
             unknown = np.count_nonzero(batch.codes == UNKNOWN, axis=1)
             yield _Result(batch.first, values, wrong, unknown, done)
-
-
-def one_hot(codes: Tensor) -> Tensor:
-    """Return base indices (batch, length) as (batch, 4, length), float32; an unknown base is 0."""
-    bases = torch.arange(len(ALPHABET), device=codes.device, dtype=codes.dtype)
-    return (codes[:, None, :] == bases[:, None]).float()
 
 
 def _check(result: _Result, windows: Windows, dtype: str) -> None:

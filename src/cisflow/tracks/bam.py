@@ -12,7 +12,7 @@ import pysam
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
-from cisflow.tracks.heads import BAM as BEGINNING
+from cisflow.tracks.beginnings import BAM as BEGINNING
 from cisflow.tracks.signal import Assembly, Signal, check_there, names_in_file
 from cisflow.tracks.spans import Spans, covering
 

@@ -25,7 +25,7 @@ def kind_of(name: str) -> str | None:
     return "fasta" if plain.endswith(FASTA) else "chain" if plain.endswith(".chain") else format_of(name)
 
 
-def wrong_head(path: Path, kind: str | None) -> str | None:
+def wrong_beginning(path: Path, kind: str | None) -> str | None:
     """Return why a file cannot be of a kind (of `kind_of`), or None; of no kind, it may not be empty or a web page."""
     try:
         with path.open("rb") as file:
