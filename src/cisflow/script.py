@@ -26,7 +26,9 @@ def share_package() -> None:
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser for a script; `type=json_value` takes a flag's value as JSON."""
-    return argparse.ArgumentParser(description=description, allow_abbrev=False)
+    flags = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    flags.add_argument("--log", type=Path, help="where the job's log is, if it has one")
+    return flags
 
 
 def json_value(text: str) -> Any:

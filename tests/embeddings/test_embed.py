@@ -51,7 +51,7 @@ def test_embeddings_are_those_of_the_model_and_what_is_beyond_a_contig_is_counte
         ("max", lambda x: x.max(1, keepdims=True)),
         ([0, 7, 247], lambda x: x[:, [0, 7, 247]]),
     ],
-    ids=str,
+    ids=["mean", "max", "chosen"],
 )
 def test_what_is_kept_of_the_bins(made, keep, wanted):
     (path,) = made.shards(1, kept=Kept(keep))

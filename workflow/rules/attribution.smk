@@ -13,6 +13,8 @@ rule attribute:
         "<benchmarks>/attribution/{task}/{run}.tsv"
     conda:
         "../envs/attribution.yaml"
+    envmodules:
+        "cisflow/attribution",
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -32,6 +34,7 @@ rule attribute:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/attribution/attribute.py \
+            --log {log:q} \
             --target {params.target:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
@@ -58,6 +61,8 @@ rule attribution_quality:
         "<benchmarks>/attribution/{task}.quality.tsv"
     conda:
         "../envs/attribution.yaml"
+    envmodules:
+        "cisflow/attribution",
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -70,6 +75,7 @@ rule attribution_quality:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/attribution/gate.py \
+            --log {log:q} \
             --maps {input:q} \
             --limits {params.limits:q} \
             --out {output:q}
@@ -93,6 +99,8 @@ rule score_attribution:
         "<benchmarks>/attribution/{task}.score.tsv"
     conda:
         "../envs/attribution.yaml"
+    envmodules:
+        "cisflow/attribution",
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -108,6 +116,7 @@ rule score_attribution:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/attribution/score.py \
+            --log {log:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --split {params.split:q} \
@@ -135,6 +144,8 @@ rule sweep_references:
         "<benchmarks>/attribution/{task}/{run}.references.tsv"
     conda:
         "../envs/attribution.yaml"
+    envmodules:
+        "cisflow/attribution",
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -156,6 +167,7 @@ rule sweep_references:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/attribution/references.py \
+            --log {log:q} \
             --target {params.target:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
@@ -193,6 +205,8 @@ rule modisco:
         "<benchmarks>/attribution/{task}/{run}.modisco.tsv"
     conda:
         "../envs/modisco.yaml"
+    envmodules:
+        "cisflow/modisco",
     threads: 4
     resources:
         mem_mb=growing(4000),
@@ -213,6 +227,7 @@ rule modisco:
         export NUMBA_NUM_THREADS={threads} OMP_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads}
 
         python workflow/scripts/attribution/modisco.py \
+            --log {log:q} \
             --exclude {params.exclude:q} \
             --trial {params.trial:q} \
             --task {wildcards.task:q} \
@@ -248,6 +263,8 @@ rule explain_gallery:
         "<benchmarks>/attribution/{task}.gallery-{gallery}.tsv"
     conda:
         "../envs/attribution.yaml"
+    envmodules:
+        "cisflow/attribution",
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -266,6 +283,7 @@ rule explain_gallery:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/attribution/gallery.py \
+            --log {log:q} \
             --genome {input.genome:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \

@@ -13,6 +13,8 @@ rule check_claims:
         "<benchmarks>/claims/check.tsv"
     conda:
         "../envs/base.yaml"
+    envmodules:
+        "cisflow/base",
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -28,6 +30,7 @@ rule check_claims:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/claims/check.py \
+            --log {log:q} \
             --claims {params.claims:q} \
             --results {params.results:q} \
             --command {params.command:q} \

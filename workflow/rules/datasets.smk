@@ -17,6 +17,8 @@ rule make_dataset:
         "<benchmarks>/datasets/{task}.tsv"
     conda:
         "../envs/base.yaml"
+    envmodules:
+        "cisflow/base",
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -30,6 +32,7 @@ rule make_dataset:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/datasets/make.py \
+            --log {log:q} \
             --dataset {params.dataset:q} \
             --inputs {input:q} \
             --pinned {params.pinned:q} \
@@ -51,6 +54,8 @@ rule make_regions:
         "<benchmarks>/datasets/{task}.regions.tsv"
     conda:
         "../envs/base.yaml"
+    envmodules:
+        "cisflow/base",
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -63,6 +68,7 @@ rule make_regions:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/datasets/regions.py \
+            --log {log:q} \
             --dataset {params.dataset:q} \
             --genome {input.genome:q} \
             --inputs {input:q} \

@@ -16,6 +16,8 @@ rule embed_shard:
         shard="[0-9]+",
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     # One computes (on the CPU, both), one reads and writes.
     threads: 2
     resources:
@@ -72,6 +74,8 @@ rule gather_embeddings:
         embedding=one_of(project.embeddings),
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 1
     resources:
         mem_mb=1000,
@@ -83,6 +87,7 @@ rule gather_embeddings:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/embeddings/gather.py \
+            --log {log:q} \
             --shards {input:q} \
             --out {output:q}
         """
@@ -105,6 +110,8 @@ rule windows_to_verify:
         embedding=one_of(project.embeddings),
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 1
     resources:
         mem_mb=growing(1000),
@@ -137,6 +144,8 @@ rule basenji2_in_tensorflow:
         embedding=one_of(project.embeddings),
     conda:
         "../envs/basenji2-tensorflow.yaml"
+    envmodules:
+        "cisflow/basenji2-tensorflow",
     threads: 2
     resources:
         mem_mb=growing(4000),
@@ -149,6 +158,7 @@ rule basenji2_in_tensorflow:
         exec &> >(tee -i {log:q})
 
         {params.python:q} workflow/scripts/embeddings/verify_tensorflow.py \
+            --log {log:q} \
             --weights {input.weights:q} \
             --windows {input.windows:q} \
             --out {output:q}
@@ -170,6 +180,8 @@ rule verify_basenji2:
         embedding=one_of(project.embeddings),
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 2
     resources:
         mem_mb=growing(4000),

@@ -16,6 +16,8 @@ rule evaluate:
         "<benchmarks>/evaluation/{task}.tsv"
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -31,6 +33,7 @@ rule evaluate:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/evaluation/evaluate.py \
+            --log {log:q} \
             --baselines {params.baselines:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
@@ -64,6 +67,8 @@ rule compare_heads:
         "<benchmarks>/evaluation/{task}.heads.tsv"
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 1
     resources:
         mem_mb=growing(3000),
@@ -76,6 +81,7 @@ rule compare_heads:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/evaluation/compare.py \
+            --log {log:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --predictions {input.predictions:q} \
@@ -102,6 +108,8 @@ rule tell_domains:
         "<benchmarks>/evaluation/{task}.domains.tsv"
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 1
     resources:
         mem_mb=growing(3000),
@@ -118,6 +126,7 @@ rule tell_domains:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/evaluation/domains.py \
+            --log {log:q} \
             --task {wildcards.task:q} \
             --predictions {input.predictions:q} \
             --runs {params.runs:q} \
@@ -147,6 +156,8 @@ rule lay_out_heads:
         "<benchmarks>/evaluation/{task}.plotted.tsv"
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 1
     resources:
         mem_mb=growing(3000),
@@ -163,6 +174,7 @@ rule lay_out_heads:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/evaluation/plotted.py \
+            --log {log:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --predictions {input.predictions:q} \

@@ -41,6 +41,8 @@ rule draw_figure:
         "<benchmarks>/figures/{figure}.tsv"
     conda:
         "../envs/figures.yaml"
+    envmodules:
+        "cisflow/figures",
     threads: 1
     resources:
         mem_mb=growing(3000),
@@ -60,6 +62,7 @@ rule draw_figure:
         exec &> >(tee -i {log[0]:q})
 
         python workflow/scripts/figures/draw.py \
+            --log {log:q} \
             --notebook {params.notebook:q} \
             --kind {params.kind:q} \
             --tables {params.tables:q} \
@@ -92,6 +95,8 @@ rule draw_task:
         plot="|".join(PLOTS),
     conda:
         "../envs/figures.yaml"
+    envmodules:
+        "cisflow/figures",
     threads: 1
     resources:
         mem_mb=growing(3000),
@@ -108,6 +113,7 @@ rule draw_task:
         exec &> >(tee -i {log[0]:q})
 
         python workflow/scripts/figures/draw.py \
+            --log {log:q} \
             --notebook {params.notebook:q} \
             --kind {params.kind:q} \
             --tables {params.tables:q} \
@@ -139,6 +145,8 @@ rule task_report:
         "<benchmarks>/figures/{task}/report.tsv"
     conda:
         "../envs/figures.yaml"
+    envmodules:
+        "cisflow/figures",
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -153,6 +161,7 @@ rule task_report:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/figures/report.py \
+            --log {log:q} \
             --motifs {input.motifs:q} \
             --metrics {input.metrics:q} \
             --task {wildcards.task:q} \
@@ -185,6 +194,8 @@ rule modisco_report:
         "<benchmarks>/figures/{task}/{run}.modisco.tsv"
     conda:
         "../envs/figures.yaml"
+    envmodules:
+        "cisflow/figures",
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -197,6 +208,7 @@ rule modisco_report:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/figures/modisco.py \
+            --log {log:q} \
             --title {params.title:q} \
             --signs {input.signs:q} \
             --patterns {input.patterns:q} \

@@ -15,6 +15,8 @@ rule filters:
         "<benchmarks>/motifs/{task}/filters.tsv"
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -30,6 +32,7 @@ rule filters:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/motifs/filters.py \
+            --log {log:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --runs {input.runs:q} \
@@ -57,6 +60,8 @@ rule tomtom:
         "<benchmarks>/motifs/{task}/tomtom.tsv"
     conda:
         "../envs/motifs.yaml"
+    envmodules:
+        "cisflow/motifs",
     threads: 2
     resources:
         mem_mb=growing(4000),
@@ -72,6 +77,7 @@ rule tomtom:
         export NUMBA_NUM_THREADS={threads}
 
         python workflow/scripts/motifs/tomtom.py \
+            --log {log:q} \
             --exclude {params.exclude:q} \
             --filters {input.filters:q} \
             --motifs {input.motifs:q} \
@@ -96,6 +102,8 @@ rule matches:
         "<benchmarks>/motifs/{task}/matches.tsv"
     conda:
         "../envs/motifs.yaml"
+    envmodules:
+        "cisflow/motifs",
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -108,6 +116,7 @@ rule matches:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/motifs/matches.py \
+            --log {log:q} \
             --filters {input.filters:q} \
             --tomtom {input.hits:q} \
             --ground-truth {params.ground_truth:q} \
@@ -129,6 +138,8 @@ rule activations:
         "<benchmarks>/motifs/{task}/activations/{run}.tsv"
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -143,6 +154,7 @@ rule activations:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/motifs/activations.py \
+            --log {log:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --run {input.run:q} \
@@ -214,6 +226,8 @@ rule thresholds:
         "<benchmarks>/motifs/{task}/thresholds.tsv"
     conda:
         "../envs/motifs.yaml"
+    envmodules:
+        "cisflow/motifs",
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -226,6 +240,7 @@ rule thresholds:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/motifs/thresholds.py \
+            --log {log:q} \
             --matches {input.matches:q} \
             --thresholds {params.thresholds:q} \
             --out {output:q}
@@ -249,6 +264,8 @@ rule scan_motifs:
         "<benchmarks>/motifs/{task}/scan/motifs.tsv"
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -264,6 +281,7 @@ rule scan_motifs:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/motifs/scan_motifs.py \
+            --log {log:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --planted {params.planted:q} \
@@ -294,6 +312,8 @@ rule scan_run:
         run="[^/]+_[^/]+",
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -311,6 +331,7 @@ rule scan_run:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/motifs/scan_run.py \
+            --log {log:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --run {input.run:q} \

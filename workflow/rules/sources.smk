@@ -14,6 +14,8 @@ rule fetch_source:
         file=one_of(set(FILES) - set(MEMBERS)),
     conda:
         "../envs/base.yaml"
+    envmodules:
+        "cisflow/base",
     threads: 1
     resources:
         mem_mb=1000,
@@ -27,6 +29,7 @@ rule fetch_source:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/sources/fetch.py \
+            --log {log:q} \
             --mirror {params.mirror:q} \
             --name {wildcards.file:q} \
             --file {params.file:q} \
@@ -47,6 +50,8 @@ rule extract_member:
         file=one_of(MEMBERS),
     conda:
         "../envs/base.yaml"
+    envmodules:
+        "cisflow/base",
     threads: 1
     resources:
         mem_mb=1000,
@@ -59,6 +64,7 @@ rule extract_member:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/sources/extract.py \
+            --log {log:q} \
             --archive {input:q} \
             --member {params.member:q} \
             --out {output:q}
@@ -77,6 +83,8 @@ rule export_jaspar:
         source="|".join(name for name, source in project.sources.items() if source.jaspar) or "none",
     conda:
         "../envs/base.yaml"
+    envmodules:
+        "cisflow/base",
     threads: 1
     resources:
         mem_mb=1000,
@@ -89,6 +97,7 @@ rule export_jaspar:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/sources/jaspar.py \
+            --log {log:q} \
             --release {params.jaspar.release:q} \
             --collection {params.jaspar.collection:q} \
             --tax-group {params.jaspar.tax_groups:q} \

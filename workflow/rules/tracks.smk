@@ -22,6 +22,8 @@ rule index_genome:
         genome="[^/]+",
     conda:
         "../envs/tracks.yaml"
+    envmodules:
+        "cisflow/tracks",
     threads: 1
     resources:
         mem_mb=1000,
@@ -34,6 +36,7 @@ rule index_genome:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/tracks/index_genome.py \
+            --log {log:q} \
             --fasta {input:q} \
             --records {params.records:q} \
             --out {output.genome:q}
@@ -53,6 +56,8 @@ rule index_bam:
         bam=".+",
     conda:
         "../envs/tracks.yaml"
+    envmodules:
+        "cisflow/tracks",
     threads: 1
     resources:
         mem_mb=1000,
@@ -64,6 +69,7 @@ rule index_bam:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/tracks/index_bam.py \
+            --log {log:q} \
             --bam {input:q} \
             --out {output:q}
         """
@@ -84,6 +90,8 @@ rule modified_bases:
         calls=one_of(project.modified),
     conda:
         "../envs/tracks.yaml"
+    envmodules:
+        "cisflow/tracks",
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -97,6 +105,7 @@ rule modified_bases:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/tracks/modified.py \
+            --log {log:q} \
             --bam {input.bam:q} \
             --genome {input.genome:q} \
             --mA {output.mA:q} \
@@ -124,6 +133,8 @@ rule bin_track:
         shard="[0-9]+",
     conda:
         "../envs/tracks.yaml"
+    envmodules:
+        "cisflow/tracks",
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -138,6 +149,7 @@ rule bin_track:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/tracks/bin_track.py \
+            --log {log:q} \
             --name {wildcards.track:q} \
             --track {params.track:q} \
             --regions {input.regions:q} \
@@ -164,6 +176,8 @@ rule gather_tracks:
         "<benchmarks>/tracks/{task}/gather.tsv"
     conda:
         "../envs/tracks.yaml"
+    envmodules:
+        "cisflow/tracks",
     threads: 1
     resources:
         mem_mb=1000,
@@ -177,6 +191,7 @@ rule gather_tracks:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/tracks/gather.py \
+            --log {log:q} \
             --units {params.units:q} \
             --regions {input.regions:q} \
             --shards {input.shards:q} \

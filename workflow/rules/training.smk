@@ -12,6 +12,8 @@ rule train:
         "<benchmarks>/training/{task}/{run}.tsv"
     conda:
         "../envs/torch.yaml"
+    envmodules:
+        "cisflow/torch",
     threads: 1
     resources:
         mem_mb=growing(4000),
@@ -34,6 +36,7 @@ rule train:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/training/train.py \
+            --log {log:q} \
             --loggers {params.loggers:q} \
             --replicates {params.replicates:q} \
             --task {wildcards.task:q} \
