@@ -62,7 +62,7 @@ rule draw_figure:
         exec &> >(tee -i {log[0]:q})
 
         python workflow/scripts/figures/draw.py \
-            --log {log:q} \
+            --log {log[0]:q} \
             --notebook {params.notebook:q} \
             --kind {params.kind:q} \
             --tables {params.tables:q} \
@@ -113,7 +113,7 @@ rule draw_task:
         exec &> >(tee -i {log[0]:q})
 
         python workflow/scripts/figures/draw.py \
-            --log {log:q} \
+            --log {log[0]:q} \
             --notebook {params.notebook:q} \
             --kind {params.kind:q} \
             --tables {params.tables:q} \
