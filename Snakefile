@@ -22,7 +22,6 @@ configfile: "config/config.yaml"
 
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
-from cisflow.config.preflight import check_files
 from cisflow.config.project import load_project
 from cisflow.errors import CisflowError
 from cisflow.provenance import code_hash
@@ -34,6 +33,8 @@ try:
     project = load_project(config, files=workflow.configfiles)
     # Only the process that schedules looks at files; a job of it has no time to lose.
     if workflow.is_main_process:
+        from cisflow.config.preflight import check_files
+
         check_files(project)
 except CisflowError as error:
     raise WorkflowError(str(error)) from None

@@ -4,7 +4,7 @@ import pytest
 
 from cisflow.errors import CisflowError
 from cisflow.pwm import read_jaspar, read_meme
-from cisflow.sources.jaspar import export, release_motifs
+from cisflow.sources.jaspar import export, release_ids, release_motifs
 
 # Newest versions of CORE vertebrate matrices in each release, counted in the package's databases.
 VERTEBRATES = {"JASPAR2016": 519, "JASPAR2018": 579, "JASPAR2024": 879, "JASPAR2026": 1019}
@@ -33,10 +33,19 @@ def test_groups_are_put_together():
     assert [m.id for m in both if m.name == "CTCF"] == ["MA0139.2", "MA0531.2", "MA1929.2", "MA1930.2"]
 
 
-def test_unknown_releases_and_groups_are_refused():
+@pytest.mark.parametrize(
+    ("release", "groups"),
+    [("JASPAR2016", "vertebrates"), ("JASPAR2020", ["fungi", "plants"]), ("JASPAR2026", "insects")],
+)
+def test_ids_are_those_of_the_motifs(release, groups):
+    assert release_ids(release, "CORE", groups) == {motif.id for motif in release_motifs(release, "CORE", groups)}
+
+
+@pytest.mark.parametrize("ask", [release_motifs, release_ids])
+def test_unknown_releases_and_groups_are_refused(ask):
     with pytest.raises(CisflowError, match=r"no release 'JASPAR2017'; it has JASPAR2014, JASPAR2016"):
-        release_motifs("JASPAR2017", "CORE", "vertebrates")
+        ask("JASPAR2017", "CORE", "vertebrates")
     with pytest.raises(CisflowError, match="has no motifs of collection 'CORE' and group 'dragons'"):
-        release_motifs("JASPAR2016", "CORE", "dragons")
+        ask("JASPAR2016", "CORE", "dragons")
     with pytest.raises(CisflowError, match="has no motifs of collection 'CORE' and group 'dragons'"):
-        release_motifs("JASPAR2016", "CORE", ["vertebrates", "dragons"])
+        ask("JASPAR2016", "CORE", ["vertebrates", "dragons"])

@@ -228,6 +228,16 @@ def test_a_dry_run_on_a_cluster_plans_the_same_jobs(clone):
     assert planned["train"] == 21
 
 
+def test_a_job_of_a_cluster_reads_no_more_than_its_own(clone):
+    """It reads the Snakefile again: without the checks of files, and without the code of other rules' scripts."""
+    (clone / "workflow/scripts/motifs/tomtom.py").write_text("this is (no Python")
+    job = ("--mode", "remote", "--allowed-rules", "export_jaspar", "--target-jobs", "export_jaspar:source=jaspar2016")
+    output = succeed(clone, *job, "--cores", "1", "--nolock", "-n", PYTHONPROFILEIMPORTTIME="1")
+    assert re.search(r"\| +cisflow\.config\.project$", output, flags=re.MULTILINE)
+    assert not re.search("cisflow.config.preflight|pyjaspar", output)
+    assert jobs(output) == {"export_jaspar": 1, "total": 1}
+
+
 def test_all_mistakes_in_the_configuration_are_said_before_anything_runs(clone):
     path = clone / "config/tasks.yaml"
     path.write_text(

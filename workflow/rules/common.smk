@@ -65,7 +65,15 @@ def as_json(value):
 
 
 def code(script):
-    """Return the hash of a script and of the modules that it imports; a parameter of every rule."""
+    """Return a parameter of every rule: a function that gives the hash of a script and of the modules that it imports.
+
+    A job of a cluster reads the Snakefile again, and asks for no other script than its own.
+    """
+    return lambda wildcards: script_hash(script)
+
+
+@functools.cache
+def script_hash(script):
     return code_hash(f"{workflow.basedir}/{SCRIPTS}/{script}")
 
 

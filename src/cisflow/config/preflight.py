@@ -19,7 +19,7 @@ from cisflow.datasets.store import SPLITS
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader
 from cisflow.pwm import read_meme
-from cisflow.sources.jaspar import release_motifs
+from cisflow.sources.jaspar import release_ids
 from cisflow.tracks.beginnings import kind_of, wrong_beginning
 from cisflow.tracks.endings import format_of
 
@@ -171,7 +171,7 @@ def _motif_ids(project: Project, name: str) -> set[str] | None:
     if source is None:
         return None
     if source.jaspar:
-        return {motif.id for motif in release_motifs(**source.jaspar.model_dump())}
+        return release_ids(**source.jaspar.model_dump())
     paths = [project.root / project.source_file(name, file) for file in source.files if file.endswith(".meme")]
     return {motif.id for path in paths for motif in read_meme(path)} if all(map(Path.exists, paths)) else None
 

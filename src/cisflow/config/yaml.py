@@ -7,6 +7,10 @@ import yaml
 
 from cisflow.errors import CisflowError
 
+# Several times as fast; PyYAML has it where libyaml was there when it was built, as in its wheels.
+FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+TEXT = "tag:yaml.org,2002:str"
+
 
 class Section(dict):
     """A mapping that knows its own key path and the file and line of each of its keys."""
@@ -26,7 +30,7 @@ def load(path: str | Path) -> Section:
         The file is missing, is not YAML, has a key twice in one mapping, or its top level is not a mapping.
     """
     try:
-        node = yaml.compose(Path(path).read_text(), Loader=yaml.SafeLoader)
+        node = _compose(Path(path).read_text())
     except FileNotFoundError:
         raise CisflowError(f"{path}: there is no such file.") from None
     except UnicodeDecodeError as error:
@@ -43,6 +47,14 @@ def load(path: str | Path) -> Section:
     if not isinstance(node, yaml.MappingNode):
         raise CisflowError(f"{path}: the top level must be a mapping (key: value).")
     return _value(node, (), str(path))
+
+
+def _compose(text: str) -> yaml.Node | None:
+    try:
+        return yaml.compose(text, Loader=FAST)
+    except yaml.YAMLError:
+        # The C parser's own messages say less; what it refuses is read again for those of the Python one.
+        return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def _value(node: yaml.Node, path: tuple[str, ...], file: str) -> Any:
@@ -68,11 +80,7 @@ def _section(node: yaml.MappingNode, path: tuple[str, ...], file: str) -> Sectio
 
 
 def _scalar(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node, deep=True)
-    finally:
-        loader.dispose()
+    return node.value if node.tag == TEXT else yaml.constructor.SafeConstructor().construct_object(node, deep=True)
 
 
 def merge(base: Section, over: Section) -> Section:
