@@ -41,11 +41,12 @@ def code_hash(*entries: str | Path) -> str:
 
 @functools.cache
 def _digest(path: Path) -> tuple[str, tuple[Path, ...]]:
-    tree = ast.parse(_source(path))
+    tree, imported = ast.parse(_source(path)), set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imported |= _cisflow_modules(node)
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    imported = {module for node in ast.walk(tree) for module in _cisflow_modules(node)}
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imported))
 
 
@@ -56,13 +57,10 @@ def _source(path: Path) -> str:
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
-def _cisflow_modules(node: ast.AST) -> set[Path]:
-    if isinstance(node, ast.Import):
-        names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom) and node.module:
-        names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    else:
-        return set()
+def _cisflow_modules(node: ast.Import | ast.ImportFrom) -> set[Path]:
+    names = [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        names = [node.module, *(f"{node.module}.{name}" for name in names)] if node.module else []
     inside = [PACKAGE.joinpath(*name.split(".")[1:]) for name in names if name.split(".")[0] == "cisflow"]
     files = {file for base in inside for file in (base.with_suffix(".py"), base / "__init__.py")}
     # The package's own __init__ holds only the version number, which is no reason to compute anything again.

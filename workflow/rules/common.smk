@@ -73,8 +73,9 @@ def code(script):
 
 
 @functools.cache
-def script_hash(script):
-    return code_hash(f"{workflow.basedir}/{SCRIPTS}/{script}")
+def script_hash(script, *others):
+    """Return the hash of a script of a stage, and of other files below the repository that it is told to run."""
+    return code_hash(f"{workflow.basedir}/{SCRIPTS}/{script}", *(f"{workflow.basedir}/{other}" for other in others))
 
 
 def told(ask):
@@ -205,20 +206,25 @@ def runs_of(wildcards):
     return [f"{project.settings.results}/tasks/{wildcards.task}/runs/{run}" for run in runs]
 
 
-def networks_of(wildcards):
-    """Return the runs of a task whose models read bases; heads on embeddings are refused before any job."""
+def refuse_heads(wildcards):
+    """Refuse a task whose models are heads on embeddings, before any job."""
     if task_of(wildcards).heads:
         raise WorkflowError(
             f"task '{wildcards.task}': its models are heads on embeddings, and filters, activations and attributions "
             "are those of networks that read bases. Ask for its metrics.tsv, or its report.html."
         )
+
+
+def networks_of(wildcards):
+    """Return the runs of a task whose models read bases; another task is refused before any job."""
+    refuse_heads(wildcards)
     return runs_of(wildcards)
 
 
 def run_of(wildcards):
     """Return a run of a task whose models read bases, as `networks_of`."""
-    networks_of(wildcards)
-    runs = task_of(wildcards).runs()
+    refuse_heads(wildcards)
+    runs = task_of(wildcards).runs() or runs_of(wildcards)
     if wildcards.run not in runs:
         raise WorkflowError(f"task '{wildcards.task}' has no run '{wildcards.run}'; it has {', '.join(runs)}.")
     return f"{project.settings.results}/tasks/{wildcards.task}/runs/{wildcards.run}"
@@ -410,8 +416,7 @@ def evaluation_spec(key):
 
 def drawing_code(kind):
     """Return the hash of the notebook and of the module that draws figures of a kind."""
-    drawing = f"{workflow.basedir}/src/cisflow/figures/{kind.partition('.')[0]}.py"
-    return code_hash(f"{workflow.basedir}/{SCRIPTS}/figures/draw.py", f"{workflow.basedir}/{NOTEBOOK}", drawing)
+    return script_hash("figures/draw.py", NOTEBOOK, f"src/cisflow/figures/{kind.partition('.')[0]}.py")
 
 
 def below_tasks(tables):

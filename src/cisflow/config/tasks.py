@@ -4,6 +4,7 @@ import copy
 import difflib
 import itertools
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -557,7 +558,7 @@ class Task(Strict):
     def _every_run_can_be_trained(self):
         if not self.heads:
             _fits_the_labels(self.training, self.target_kind)
-        for run, point in self._points().items():
+        for run, point in self.points.items():
             if point.get("model.first_sd") is not None and point["model.first_initializer"] is not None:
                 raise KeyProblem(("model",), f"{run} has both first_sd and first_initializer; make one of them null")
             swept = ("sweep",) if self.sweep.given() else None
@@ -585,8 +586,10 @@ class Task(Strict):
     def _model_lists(self) -> dict[str, list[Any]]:
         return {f"model.{key}": values for key, values in self.model or ()}
 
-    def _points(self) -> dict[str, dict[str, Any]]:
-        """Return the points of the grid by the run's name: the values of the model's and the sweep's dotted keys."""
+    # Computed once: every job of a run asks for it.
+    @cached_property
+    def points(self) -> dict[str, dict[str, Any]]:
+        """The points of the grid by the run's name: the values of the model's and the sweep's dotted keys."""
         if self.model is None:
             return {}
         grid = self._model_lists() | self.sweep.given()
@@ -601,7 +604,12 @@ class Task(Strict):
 
         The name has the architecture, the activation, and the value of every other key that has a list.
         """
-        return {run: self._model_settings(point) for run, point in self._points().items()}
+        return self.models
+
+    @cached_property
+    def models(self) -> dict[str, dict[str, Any]]:
+        """What `runs` returns."""
+        return {run: self._model_settings(point) for run, point in self.points.items()}
 
     def _model_settings(self, point: dict[str, Any]) -> dict[str, Any]:
         if self.heads:
@@ -644,7 +652,7 @@ class Task(Strict):
         run
             Name of a run, whose own values of the sweep are in the settings; None: those before the sweep.
         """
-        training = self.training if run is None else self._training(self._points()[run])
+        training = self.training if run is None else self._training(self.points[run])
         binary = self.target_kind == "binary"
         settings = training.model_dump(exclude={"optimizer", "by_model", "preset", *CARRIED_OUT, *OFF})
         settings |= {key: value for key in OFF if (value := getattr(training, key)) not in (None, False)}
