@@ -60,6 +60,7 @@ localrules:
     figures,
     fetch_source,
     export_jaspar,
+    gather_records,
 
 
 report: "workflow/report/workflow.rst"
@@ -68,7 +69,7 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 
 
-for stage in "sources tracks datasets embeddings training evaluation motifs attribution figures claims".split():
+for stage in "sources tracks datasets embeddings training evaluation motifs attribution figures claims records".split():
 
     include: f"workflow/rules/{stage}.smk"
 

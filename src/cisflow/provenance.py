@@ -5,7 +5,9 @@ import functools
 import hashlib
 import json
 import platform
+import resource
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from importlib import metadata
@@ -13,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from cisflow import __version__
-from cisflow.io import sha256, write_json
+from cisflow.checksums import checksum
+from cisflow.io import write_json
 
 PACKAGE = Path(__file__).parent
 # The libraries whose version can change a number.
@@ -21,6 +24,12 @@ LIBRARIES = (
     "torch", "numpy", "scipy", "scikit-learn", "h5py", "polars", "memelite", "pyjaspar", "matplotlib", "captum",
     "tangermeme",
 )  # fmt: skip
+
+# The package's own __init__ holds only the version number, and the others tell of a job: no reason to run it again.
+NO_RESULT = ("__init__.py", "job.py", "checksums.py")
+
+# Provenance files of this process.
+written: list[Path] = []
 
 
 def code_hash(*entries: str | Path) -> str:
@@ -63,10 +72,10 @@ def _cisflow_modules(node: ast.Import | ast.ImportFrom) -> set[Path]:
         names = [node.module, *(f"{node.module}.{name}" for name in names)] if node.module else []
     inside = [PACKAGE.joinpath(*name.split(".")[1:]) for name in names if name.split(".")[0] == "cisflow"]
     files = {file for base in inside for file in (base.with_suffix(".py"), base / "__init__.py")}
-    # The package's own __init__ holds only the version number, which is no reason to compute anything again.
-    return {file for file in files - {PACKAGE / "__init__.py"} if file.is_file()}
+    return {file for file in files - {PACKAGE / name for name in NO_RESULT} if file.is_file()}
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of Python, cisflow and the libraries that can change a number."""
     installed = {name: metadata.version(name) for name in LIBRARIES if _installed(name)}
@@ -81,13 +90,37 @@ def _installed(name: str) -> bool:
     return True
 
 
+@functools.cache
 def git_commit() -> str | None:
     """Return the checked-out commit, with '+' if the tree has changes, or None outside a repository."""
-    answer = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-        capture_output=True, text=True, cwd=PACKAGE, check=False,
-    )  # fmt: skip
+    peak_of_children()
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            capture_output=True, text=True, cwd=PACKAGE, check=False,
+        )  # fmt: skip
+    except OSError:  # there is no git, as on some compute nodes
+        return None
     return answer.stdout.strip() or None
+
+
+@functools.cache
+def peak_of_children() -> int:
+    """Return the highest resident memory of a child of this process, in bytes, of those that have ended.
+
+    Asked for before git is: for Linux, a child has at its start the memory of the process that it is split off from.
+    """
+    return resident(resource.getrusage(resource.RUSAGE_CHILDREN))
+
+
+def resident(usage: resource.struct_rusage) -> int:
+    """Return the highest resident memory, in bytes; macOS counts in bytes, and Linux in KiB."""
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def software() -> dict[str, Any]:
+    """Return what ran: versions, commit and machine."""
+    return {"versions": versions(), "commit": git_commit(), "machine": platform.platform()}
 
 
 def record(
@@ -115,13 +148,12 @@ def record(
     write_json(
         path,
         {
-            "inputs": {str(file): sha256(file) for file in inputs},
+            "inputs": {str(file): checksum(file) for file in inputs},
             "parameters": dict(parameters),
             **more,
-            "versions": versions(),
-            "commit": git_commit(),
-            "machine": platform.platform(),
+            **software(),
             "seconds": round(time.time() - started, 3),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         },
     )
+    written.append(Path(path))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cisflow import job
 from cisflow.errors import CisflowError
 from cisflow.io import abandon, disk_is_full
 
@@ -25,10 +26,36 @@ def share_package() -> None:
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser for a script; `type=json_value` takes a flag's value as JSON."""
-    flags = argparse.ArgumentParser(description=description, allow_abbrev=False)
-    flags.add_argument("--log", type=Path, help="where the job's log is, if it has one")
+    """Return a parser for a script; `type=json_value` takes a flag's value as JSON.
+
+    The flags that all scripts have are those of the record of the job (`cisflow.job`), which starts when they are read.
+    """
+    flags = _Parser(description=description, allow_abbrev=False)
+    own = flags.add_argument_group("record of the job")
+    own.add_argument("--log", type=Path, help="the job's log; its record is beside it. Default: no record")
+    own.add_argument(
+        "--asked", nargs="+", action="extend", default=[], metavar="NAME=VALUE", type=_pair,
+        help="rule, and what it asks for: threads, mem_mb (MiB), runtime (minutes), gpu",
+    )  # fmt: skip
+    own.add_argument("--reads", nargs="*", default=[], metavar="PATH", help="all files and folders it reads")
+    own.add_argument("--writes", nargs="*", default=[], metavar="PATH", help="all files and folders it writes")
     return flags
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells the record what the flags are, as soon as they are known."""
+
+    def parse_known_args(self, *arguments: Any, **more: Any) -> tuple[argparse.Namespace, list[str]]:
+        flags, rest = super().parse_known_args(*arguments, **more)
+        if not rest:
+            job.begin(flags)
+        return flags, rest
+
+
+def _pair(text: str) -> str:
+    if "=" not in text:
+        raise argparse.ArgumentTypeError(f"not NAME=VALUE: {text}")
+    return text
 
 
 def json_value(text: str) -> Any:
@@ -49,6 +76,11 @@ def run(main: Callable[[], None]) -> None:
     # Ends the program by an exception, so that every open temporary file is removed on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.unraisablehook = watch
+    with job.recorded():
+        _run(main)
+
+
+def _run(main: Callable[[], None]) -> None:
     try:
         main()
     except CisflowError as error:
@@ -74,6 +106,7 @@ def watch(told: "sys.UnraisableHookArgs") -> None:
 def _leave(message: str) -> None:
     """End at once; HDF5 would crash when it closes, at the regular end, what it could not write."""
     print(message, file=sys.stderr, flush=True)
+    job.end("failed", message)
     sys.stdout.flush()
     os._exit(1)
 

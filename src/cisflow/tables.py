@@ -88,11 +88,20 @@ TRACK_COUNTS = ("track", "shard", "what", "detail", "bins")
 # Reads of a BAM file with modified bases: how many were used, and left out for what reason.
 READ_COUNTS = ("file", "what", "reads")
 
+# Records of jobs, by job and by rule (see `records.table`). Memory is in MiB, sizes in MB.
+RECORDS = ("rule", "job", "status", "attempts", "endings", "started", "host", "slurm_job", "device", "threads", "gpus",
+    "seconds", "total_seconds", "cpu_seconds", "asked_minutes", "memory_mb", "asked_memory_mb", "gpu_memory_mb",
+    "read_mb", "written_mb", "recording_seconds", "cisflow", "commit")  # fmt: skip
+RECORD_RULES = ("rule", "jobs", "done", "attempts", "retried", "hours", "core_hours", "gpu_hours", "median_seconds",
+    "most_seconds", "asked_minutes", "memory_mb", "asked_memory_mb", "memory_used", "gpu_memory_mb", "next_mem_mb",
+    "next_runtime", "note")  # fmt: skip
+
 # Columns that hold names, which may look like numbers.
 TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
     "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name",
     "scanner", "ends", "chrom", "name", "reason", "split", "unit", "input", "step", "class", "other",
     "track", "what", "detail", "file", "metric", "kind", "why",
+    "rule", "job", "status", "endings", "started", "host", "slurm_job", "device", "cisflow", "commit",
     *TARGETS)  # fmt: skip
 
 

@@ -35,6 +35,10 @@ rule attribute:
 
         python workflow/scripts/attribution/attribute.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked gpu={resources.gpu:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --target {params.target:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
@@ -76,6 +80,9 @@ rule attribution_quality:
 
         python workflow/scripts/attribution/gate.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --maps {input:q} \
             --limits {params.limits:q} \
             --out {output:q}
@@ -117,6 +124,9 @@ rule score_attribution:
 
         python workflow/scripts/attribution/score.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --split {params.split:q} \
@@ -168,6 +178,10 @@ rule sweep_references:
 
         python workflow/scripts/attribution/references.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked gpu={resources.gpu:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --target {params.target:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
@@ -228,6 +242,9 @@ rule modisco:
 
         python workflow/scripts/attribution/modisco.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --exclude {params.exclude:q} \
             --trial {params.trial:q} \
             --task {wildcards.task:q} \
@@ -284,6 +301,10 @@ rule explain_gallery:
 
         python workflow/scripts/attribution/gallery.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked gpu={resources.gpu:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --genome {input.genome:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \

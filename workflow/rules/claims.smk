@@ -31,6 +31,9 @@ rule check_claims:
 
         python workflow/scripts/claims/check.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --claims {params.claims:q} \
             --results {params.results:q} \
             --command {params.command:q} \

@@ -1,6 +1,7 @@
 # What the rules ask of the configuration (`project`, from the Snakefile).
 
 import functools
+import glob
 import json
 import re
 
@@ -471,3 +472,10 @@ def claimed_tables(wildcards):
         for path in paths_of(claim.table, claim.expected)
     }
     return [path for path, task in paths.items() if run is None or task in run or os.path.exists(path)]
+
+
+def records_digest(wildcards, output):
+    """Return what changes when a job of these results was recorded: the number and size of the records."""
+    logs = os.path.join(os.path.dirname(output.jobs), "logs")
+    records = [path for path in glob.iglob(f"{logs}/**/*.jsonl", recursive=True) if "/logs/records/" not in path]
+    return f"{len(records)} records of {sum(map(os.path.getsize, records))} bytes"

@@ -33,6 +33,9 @@ rule make_dataset:
 
         python workflow/scripts/datasets/make.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --dataset {params.dataset:q} \
             --inputs {input:q} \
             --pinned {params.pinned:q} \
@@ -69,6 +72,9 @@ rule make_regions:
 
         python workflow/scripts/datasets/regions.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --dataset {params.dataset:q} \
             --genome {input.genome:q} \
             --inputs {input:q} \

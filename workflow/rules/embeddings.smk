@@ -42,6 +42,11 @@ rule embed_shard:
 
         # Threads that wait do not take a core from one that works, where there are other jobs.
         OMP_WAIT_POLICY=passive python workflow/scripts/embeddings/embed.py \
+            --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked gpu={resources.gpu:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --params {params.settings:q} \
             --weights {input.weights:q} \
             --genome {input.genome:q} \
@@ -88,6 +93,9 @@ rule gather_embeddings:
 
         python workflow/scripts/embeddings/gather.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --shards {input:q} \
             --out {output:q}
         """
@@ -124,6 +132,10 @@ rule windows_to_verify:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/embeddings/verify_windows.py {params.settings:q} \
+            --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --fasta {input.genome:q} \
             --regions {input.regions:q} \
             --out {output:q}
@@ -159,6 +171,9 @@ rule basenji2_in_tensorflow:
 
         {params.python:q} workflow/scripts/embeddings/verify_tensorflow.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --weights {input.weights:q} \
             --windows {input.windows:q} \
             --out {output:q}
@@ -195,6 +210,10 @@ rule verify_basenji2:
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/embeddings/verify.py {params.settings:q} \
+            --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --weights {input.weights:q} \
             --gelu {params.gelu:q} \
             --windows {input.windows:q} \

@@ -34,6 +34,10 @@ rule evaluate:
 
         python workflow/scripts/evaluation/evaluate.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked gpu={resources.gpu:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --baselines {params.baselines:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
@@ -82,6 +86,9 @@ rule compare_heads:
 
         python workflow/scripts/evaluation/compare.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --predictions {input.predictions:q} \
@@ -127,6 +134,9 @@ rule tell_domains:
 
         python workflow/scripts/evaluation/domains.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --task {wildcards.task:q} \
             --predictions {input.predictions:q} \
             --runs {params.runs:q} \
@@ -175,6 +185,9 @@ rule lay_out_heads:
 
         python workflow/scripts/evaluation/plotted.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --predictions {input.predictions:q} \

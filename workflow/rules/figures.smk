@@ -63,6 +63,9 @@ rule draw_figure:
 
         python workflow/scripts/figures/draw.py \
             --log {log[0]:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --notebook {params.notebook:q} \
             --kind {params.kind:q} \
             --tables {params.tables:q} \
@@ -114,6 +117,9 @@ rule draw_task:
 
         python workflow/scripts/figures/draw.py \
             --log {log[0]:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --notebook {params.notebook:q} \
             --kind {params.kind:q} \
             --tables {params.tables:q} \
@@ -162,6 +168,9 @@ rule task_report:
 
         python workflow/scripts/figures/report.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --motifs {input.motifs:q} \
             --metrics {input.metrics:q} \
             --task {wildcards.task:q} \
@@ -209,6 +218,9 @@ rule modisco_report:
 
         python workflow/scripts/figures/modisco.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --title {params.title:q} \
             --signs {input.signs:q} \
             --patterns {input.patterns:q} \

@@ -33,6 +33,10 @@ rule filters:
 
         python workflow/scripts/motifs/filters.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked gpu={resources.gpu:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --runs {input.runs:q} \
@@ -78,6 +82,9 @@ rule tomtom:
 
         python workflow/scripts/motifs/tomtom.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --exclude {params.exclude:q} \
             --filters {input.filters:q} \
             --motifs {input.motifs:q} \
@@ -117,6 +124,9 @@ rule matches:
 
         python workflow/scripts/motifs/matches.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --filters {input.filters:q} \
             --tomtom {input.hits:q} \
             --ground-truth {params.ground_truth:q} \
@@ -155,6 +165,10 @@ rule activations:
 
         python workflow/scripts/motifs/activations.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked gpu={resources.gpu:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --run {input.run:q} \
@@ -241,6 +255,9 @@ rule thresholds:
 
         python workflow/scripts/motifs/thresholds.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --matches {input.matches:q} \
             --thresholds {params.thresholds:q} \
             --out {output:q}
@@ -282,6 +299,9 @@ rule scan_motifs:
 
         python workflow/scripts/motifs/scan_motifs.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --planted {params.planted:q} \
@@ -332,6 +352,10 @@ rule scan_run:
 
         python workflow/scripts/motifs/scan_run.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked gpu={resources.gpu:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --task {wildcards.task:q} \
             --dataset {input.dataset:q} \
             --run {input.run:q} \

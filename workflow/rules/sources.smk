@@ -30,6 +30,9 @@ rule fetch_source:
 
         python workflow/scripts/sources/fetch.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --mirror {params.mirror:q} \
             --name {wildcards.file:q} \
             --file {params.file:q} \
@@ -65,6 +68,9 @@ rule extract_member:
 
         python workflow/scripts/sources/extract.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --archive {input:q} \
             --member {params.member:q} \
             --out {output:q}
@@ -98,6 +104,9 @@ rule export_jaspar:
 
         python workflow/scripts/sources/jaspar.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --release {params.jaspar.release:q} \
             --collection {params.jaspar.collection:q} \
             --tax-group {params.jaspar.tax_groups:q} \

@@ -37,6 +37,9 @@ rule index_genome:
 
         python workflow/scripts/tracks/index_genome.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --fasta {input:q} \
             --records {params.records:q} \
             --out {output.genome:q}
@@ -70,6 +73,9 @@ rule index_bam:
 
         python workflow/scripts/tracks/index_bam.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --bam {input:q} \
             --out {output:q}
         """
@@ -106,6 +112,9 @@ rule modified_bases:
 
         python workflow/scripts/tracks/modified.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --bam {input.bam:q} \
             --genome {input.genome:q} \
             --mA {output.mA:q} \
@@ -150,6 +159,9 @@ rule bin_track:
 
         python workflow/scripts/tracks/bin_track.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --name {wildcards.track:q} \
             --track {params.track:q} \
             --regions {input.regions:q} \
@@ -192,6 +204,9 @@ rule gather_tracks:
 
         python workflow/scripts/tracks/gather.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --units {params.units:q} \
             --regions {input.regions:q} \
             --shards {input.shards:q} \

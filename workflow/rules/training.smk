@@ -37,6 +37,10 @@ rule train:
 
         python workflow/scripts/training/train.py \
             --log {log:q} \
+            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked gpu={resources.gpu:q} \
+            --reads {input:q} \
+            --writes {output:q} \
             --loggers {params.loggers:q} \
             --replicates {params.replicates:q} \
             --task {wildcards.task:q} \
