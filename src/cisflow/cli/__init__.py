@@ -267,6 +267,57 @@ def figures(config: Config = CONFIG) -> None:
 
 
 @app.command()
+def records(
+    config: Config = CONFIG,
+    rule: Annotated[str | None, typer.Option(help="Show the jobs of this rule.", metavar="RULE")] = None,
+    tsv: Annotated[
+        Path | None,
+        typer.Option(help="Write the table of jobs, or of those of the rule, to this file.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Show what the jobs took beside what they asked for, and what to ask for next time.
+
+    By rule, the costliest first; memory is in MiB. The last lines are for a profile.
+    """
+    from cisflow.cli.records import show_records
+    from cisflow.config.project import load_project
+
+    show_records(load_project(config), out, rule, tsv)
+
+
+@app.command()
+def crate(
+    target: Annotated[Path, typer.Argument(help="A result, as results/figures/fig1.pdf.", metavar="RESULT")],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="Configuration that it was made with; default: by the folder of the result.",
+            metavar="FILE",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--out", help="New folder, or new .zip file; default: beside the result.", metavar="PATH"),
+    ] = None,
+    with_data: Annotated[
+        bool, typer.Option("--with-data", help="Copy all files from the sources on; else most are only described.")
+    ] = False,
+) -> None:
+    """Write a finished result as an RO-Crate: its files, the workflow, and all jobs that it was made by.
+
+    Files that are not in it are described with address or path, and checksum.
+    """
+    from cisflow.cli.records import config_of
+    from cisflow.config.project import load_project
+    from cisflow.records.crate import write_crate
+
+    project = load_project(config or config_of(target))
+    for note in write_crate(project, target, output or target.with_suffix(".crate.zip"), with_data):
+        out.print(note, markup=False, soft_wrap=True)
+
+
+@app.command()
 def doctor(config: Config = CONFIG) -> None:
     """Check this machine and the configuration; each problem comes with the command that mends it."""
     from cisflow.cli.doctor import examine

@@ -1,6 +1,7 @@
 """Read the records of jobs (`cisflow.job`)."""
 
 import json
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,8 +10,8 @@ from typing import Any
 
 from cisflow.errors import CisflowError
 
-# How the last attempt of a job ended, if nothing says so: it was killed, or it is running.
-NO_END = "no end"
+# An attempt that has no end: it is running here, or was killed; of the last one on another host this is not known.
+RUNNING, KILLED, NO_END = "running", "killed", "no end"
 Attempt = Mapping[str, Any]
 
 
@@ -18,8 +19,8 @@ Attempt = Mapping[str, Any]
 class Job:
     """A job by the name of its log below `logs/`, and its attempts, oldest first.
 
-    An attempt has the keys of the lines that `cisflow.job` writes when it starts and when it ends; `status` is
-    `NO_END` if there is no second line.
+    An attempt has the keys of the lines that `cisflow.job` writes when it starts and when it ends; without the second
+    line, `status` is one of `RUNNING`, `KILLED` and `NO_END`.
     """
 
     name: str
@@ -74,9 +75,25 @@ def _attempts(path: Path, notes: list[str]) -> list[Attempt]:
             event = json.loads(line)
             kind, name = event.pop("event"), event["id"]
             if kind == "start":
-                found[name] = {"status": NO_END} | event
+                found[name] = {"status": None} | event
             else:
                 found[name] |= event
         except (ValueError, KeyError, TypeError, AttributeError):
             notes.append(f"{path}:{number}: this is no record of a job; it was left out.")
-    return list(found.values())
+    attempts = list(found.values())
+    for attempt in attempts[:-1]:
+        attempt["status"] = attempt["status"] or KILLED
+    for attempt in attempts[-1:]:
+        attempt["status"] = attempt["status"] or _state(attempt)
+    return attempts
+
+
+def _state(attempt: Attempt) -> str:
+    """Return whether the process of an attempt without an end is still there."""
+    if attempt["host"] != socket.gethostname():
+        return NO_END
+    try:
+        words = Path("/proc", str(attempt["pid"]), "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return KILLED
+    return RUNNING if attempt["command"][0].encode() in words else KILLED

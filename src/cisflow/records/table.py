@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from cisflow.records.read import NO_END, Attempt, Job
+from cisflow.records.read import KILLED, Attempt, Job
 from cisflow.tables import RECORD_RULES, RECORDS
 
 # What is asked for next time: the most that was used, and so much more, rounded up to steps.
@@ -147,11 +147,15 @@ def _next(jobs: Sequence[Job]) -> tuple[int | None, int | None, str | None]:
     seconds = _most(map(time_needed, jobs))
     mem = _step(mem * MORE_MEMORY, MEMORY_STEP)
     runtime = _step(seconds / 60 * MORE_TIME, TIME_STEP)
-    # What was killed may have needed more than it had.
-    killed = [job for job in jobs if job.status == NO_END]
-    least = [2 * _asked(job.attempts[-1], "mem_mb") for job in killed if _asked(job.attempts[-1], "mem_mb")]
-    note = f"{len(killed)} killed or running: memory is at least twice what they had" if least else None
-    return max([mem, *least]), runtime, note
+    # What was killed, and not done since, may have needed more than it had.
+    had = [
+        max((_asked(attempt, "mem_mb") or 0 for attempt in job.last if attempt["status"] == KILLED), default=0)
+        for job in jobs
+        if job.status != "done"
+    ]
+    killed = [amount for amount in had if amount]
+    note = f"{len(killed)} killed, and not done since: memory is twice what they had" if killed else None
+    return max([mem, *(2 * amount for amount in killed)]), runtime, note
 
 
 def _step(amount: float, step: int) -> int:
