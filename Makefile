@@ -12,6 +12,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 SCALE := --configfile config/two-core/config.yaml --
 
 TENSORFLOW := .venv-tensorflow
+VALIDATOR := .venv-validator
 
 .PHONY: help environment demo figures-demo test lint format reproduction benchmark-keras verify-basenji2 clean
 .DEFAULT_GOAL := help
@@ -54,8 +55,14 @@ demo: environment
 figures-demo: environment
 	$(RUN) snakemake --profile profiles/demo
 
-test: environment
+test: environment $(VALIDATOR)/ready
 	$(RUN) python -m pytest
+
+# The validator of RO-Crates (cisflow crate), in an environment of its own, for its tests.
+$(VALIDATOR)/ready: tests/records/validator.lock
+	@$(PYTHON) -m venv $(VALIDATOR)
+	@$(VALIDATOR)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
 
 lint: environment
 	$(RUN) ruff check .
@@ -100,4 +107,4 @@ else
 endif
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VALIDATOR)

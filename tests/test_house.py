@@ -25,9 +25,11 @@ STAGES = (
     "attribution",
     "figures",
     "claims",
+    "records",
 )
 # Helpers that every stage may use.
-SHARED = {"errors", "io", "sequence", "seeds", "provenance", "script", "pwm", "tables", "trials", "config"}
+SHARED = {"errors", "io", "sequence", "seeds", "provenance", "script", "pwm", "tables", "trials", "config", "job",
+    "checksums"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_each_rule_is_complete_and_quotes_what_it_passes_on(root):
         if "shell:" not in text:
             continue
         for directive in ("input", "output", "log", "benchmark", "conda", "threads", "resources", "shell"):
-            assert f"    {directive}:" in text or (directive == "input" and path.stem == "sources"), (
+            assert f"    {directive}:" in text or (directive == "input" and path.stem in ("sources", "records")), (
                 f"{name} has no {directive}"
             )
         assert "code=" in text, f"{name} does not follow its code"
@@ -138,6 +140,26 @@ def test_each_rule_is_complete_and_quotes_what_it_passes_on(root):
         assert not re.search(r"params\.(mirror|exclude|loggers|baselines|replicates)", last), (
             f"{name}: a flag that may be empty must not come last"
         )
+
+
+def test_each_job_tells_its_record_what_it_reads_writes_and_asks_for(root):
+    told = 0
+    for _path, name, text in rules(root):
+        if "scripts/" not in text:
+            continue
+        shell, told = text[text.index("shell:") :], told + 1
+        (log,) = re.findall(r"--log \{(.+):q\} ", shell)
+        # The first log, where there are several, is that of the script.
+        assert log == ("log[0]" if re.search(r"    log:\n.*\n +\w+=", text) else "log"), name
+        asked = re.findall(r"\S+=\S+", " ".join(re.findall(r"--asked (.*) \\", shell)))
+        resources = re.findall(r"^        (mem_mb|runtime|gpu)=", text, flags=re.MULTILINE)
+        assert asked == [
+            "rule={rule:q}", "threads={threads}", *(f"{name}={{resources.{name}:q}}" for name in resources)
+        ], name  # fmt: skip
+        assert re.findall(r"--(reads|writes) (\S+) \\", shell) == [("reads", "{input:q}"), ("writes", "{output:q}")], (
+            name
+        )
+    assert told > 35
 
 
 def test_a_stage_has_the_same_name_everywhere(root):

@@ -474,8 +474,11 @@ def claimed_tables(wildcards):
     return [path for path, task in paths.items() if run is None or task in run or os.path.exists(path)]
 
 
-def records_digest(wildcards, output):
-    """Return what changes when a job of these results was recorded: the number and size of the records."""
-    logs = os.path.join(os.path.dirname(output.jobs), "logs")
+def records_digest(wildcards):
+    """Return what changes when a job of these results was recorded: the number and size of the records.
+
+    It does not take `output`: of parameters that do, Snakemake does not look whether they have changed.
+    """
+    logs = f"{project.settings.results}/logs"
     records = [path for path in glob.iglob(f"{logs}/**/*.jsonl", recursive=True) if "/logs/records/" not in path]
     return f"{len(records)} records of {sum(map(os.path.getsize, records))} bytes"

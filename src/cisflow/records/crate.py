@@ -328,12 +328,10 @@ class _Crate:
     def _copy(self, path: str) -> Entity:
         where, inside = self.project.root / path, _inside(path)
         if where.is_dir():
-            entity = self.crate.add_dataset(where, inside)
-            # Not Snakemake's hidden files.
-            parts = [
-                self.crate.add_file(file, f"{inside}/{file.relative_to(where).as_posix()}")
-                for file in files_below(where)
-            ]
+            # Its files one by one, without Snakemake's hidden ones.
+            entity = self.crate.add_dataset(dest_path=inside)
+            names = [file.relative_to(where).as_posix() for file in files_below(where)]
+            parts = [self.crate.add_file(where / name, f"{inside}/{name}") for name in names]
             entity["hasPart"] = parts
         else:
             entity = self.crate.add_file(where, inside, properties={"encodingFormat": _format(path)})

@@ -51,7 +51,9 @@ def number(value: float | None, digits: int = 4) -> str:
     """Return a number in so many significant digits, without an exponent; nothing for None."""
     if value is None:
         return ""
-    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{float(f'{value:.{digits}g}'):.10g}"
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{float(f'{value:.{digits}g}'):.10f}".rstrip("0").rstrip(".")
 
 
 def span(seconds: float | None) -> str:
