@@ -13,7 +13,7 @@ SCALE := --configfile config/two-core/config.yaml --
 
 TENSORFLOW := .venv-tensorflow
 
-.PHONY: help environment demo figures-demo test lint format reproduction benchmark-keras verify-basenji2 clean
+.PHONY: help environment demo figures-demo test lint format pins reproduction benchmark-keras verify-basenji2 clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make environment   only the environment, in $(VENV)"
 	@echo "make lint          linters and formatters, without changing anything"
 	@echo "make format        format Python and Snakemake files"
+	@echo "make pins          give the conda files the versions of requirements.lock"
 	@echo "make reproduction  train what two cores can at paper settings (hours) and renew docs/reproduction.md"
 	@echo "make benchmark-keras  an environment with TensorFlow, for the benchmarks against it"
 	@echo "make verify-basenji2  the same, and Basenji2 held against TensorFlow's: small models, or your"
@@ -67,6 +68,9 @@ format: environment
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 	$(RUN) snakefmt Snakefile workflow
+
+pins: environment
+	$(RUN) python workflow/envs/pins.py
 
 reproduction: environment
 	$(RUN) snakemake --profile profiles/local $(SCALE) results/two-core/reproduction.md

@@ -12,7 +12,7 @@ rule attribute:
     benchmark:
         "<benchmarks>/attribution/{task}/{run}.tsv"
     conda:
-        "../envs/attribution.yaml"
+        f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/attribution",
     threads: 1
@@ -60,7 +60,7 @@ rule attribution_quality:
     benchmark:
         "<benchmarks>/attribution/{task}.quality.tsv"
     conda:
-        "../envs/attribution.yaml"
+        f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/attribution",
     threads: 1
@@ -98,7 +98,7 @@ rule score_attribution:
     benchmark:
         "<benchmarks>/attribution/{task}.score.tsv"
     conda:
-        "../envs/attribution.yaml"
+        f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/attribution",
     threads: 1
@@ -143,7 +143,7 @@ rule sweep_references:
     benchmark:
         "<benchmarks>/attribution/{task}/{run}.references.tsv"
     conda:
-        "../envs/attribution.yaml"
+        f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/attribution",
     threads: 1
@@ -262,7 +262,7 @@ rule explain_gallery:
     benchmark:
         "<benchmarks>/attribution/{task}.gallery-{gallery}.tsv"
     conda:
-        "../envs/attribution.yaml"
+        f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/attribution",
     threads: 1

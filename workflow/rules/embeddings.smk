@@ -15,7 +15,7 @@ rule embed_shard:
         embedding=one_of(project.embeddings),
         shard="[0-9]+",
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     # One computes (on the CPU, both), one reads and writes.
@@ -73,7 +73,7 @@ rule gather_embeddings:
     wildcard_constraints:
         embedding=one_of(project.embeddings),
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -109,7 +109,7 @@ rule windows_to_verify:
     wildcard_constraints:
         embedding=one_of(project.embeddings),
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -179,7 +179,7 @@ rule verify_basenji2:
     wildcard_constraints:
         embedding=one_of(project.embeddings),
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 2

@@ -15,7 +15,7 @@ rule evaluate:
     benchmark:
         "<benchmarks>/evaluation/{task}.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -66,7 +66,7 @@ rule compare_heads:
     benchmark:
         "<benchmarks>/evaluation/{task}.heads.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -107,7 +107,7 @@ rule tell_domains:
     benchmark:
         "<benchmarks>/evaluation/{task}.domains.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -155,7 +155,7 @@ rule lay_out_heads:
     benchmark:
         "<benchmarks>/evaluation/{task}.plotted.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1

@@ -14,7 +14,7 @@ rule filters:
     benchmark:
         "<benchmarks>/motifs/{task}/filters.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -59,7 +59,7 @@ rule tomtom:
     benchmark:
         "<benchmarks>/motifs/{task}/tomtom.tsv"
     conda:
-        "../envs/motifs.yaml"
+        motifs_environment
     envmodules:
         "cisflow/motifs",
     threads: 2
@@ -137,7 +137,7 @@ rule activations:
     benchmark:
         "<benchmarks>/motifs/{task}/activations/{run}.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -263,7 +263,7 @@ rule scan_motifs:
     benchmark:
         "<benchmarks>/motifs/{task}/scan/motifs.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -311,7 +311,7 @@ rule scan_run:
         # Every run has its model and its activation in its name, so that 'motifs' is none.
         run="[^/]+_[^/]+",
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1

@@ -11,7 +11,7 @@ rule train:
     benchmark:
         "<benchmarks>/training/{task}/{run}.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
