@@ -23,7 +23,7 @@ PAGE = "docs/environments.md"
 MENDS = {
     "conda": "The conda environment was not activated.",
     "env-modules": "No module was loaded: is 'module' a command of bash in a job, and cisflow/<family> in MODULEPATH?",
-    "apptainer": "No container was entered: is apptainer a program on PATH?",
+    "apptainer": "No container was entered: does 'container' in config/config.yaml name an image?",
 }
 
 

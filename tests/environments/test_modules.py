@@ -12,7 +12,9 @@ from tests.conftest import planted
 from tests.environments.conftest import ELSEWHERE, MODULES
 from tests.workflow import conftest, test_embeddings, test_heads
 from tests.workflow.conftest import copy_of_repository, snakemake, write_user_data
-from workflow.envs.modules import families
+from workflow.envs.modules import families, locked
+
+from cisflow.software import pins
 
 BY_MODULES = ("--software-deployment-method", "env-modules", "--profile", "profiles/local", "--cores", "2")
 TASK = """
@@ -57,6 +59,13 @@ def test_snakemake_has_no_scientific_package(software):
             [software.snakemake, "-c", f"import {package}"], capture_output=True, text=True, check=False
         )
         assert "ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize("family", sorted(set(families()) - {ELSEWHERE}))
+def test_pip_is_given_the_hashes_of_the_lock(family):
+    text, versions = locked(family), pins(families()[family])
+    entries = dict(re.findall(r"^([\w.-]+)==(\S+) \\\n    --hash=sha256:", text, flags=re.MULTILINE))
+    assert entries == {name: version for name, version in versions.items() if name != "torch"}
 
 
 @pytest.mark.environments

@@ -89,7 +89,7 @@ def test_other_versions_are_refused(told, tmp_path):
     [
         ("conda", "The conda environment was not activated"),
         ("env-modules", "is 'module' a command of bash"),
-        ("apptainer", "is apptainer a program on PATH"),
+        ("apptainer", "No container was entered"),
     ],
 )
 def test_the_python_of_snakemake_is_refused(told, method, why):

@@ -50,6 +50,10 @@ OF_HEADS = {
 FILES = {name: file for source in project.sources.values() for name, file in source.files.items()}
 MEMBERS = {name: file for name, file in FILES.items() if file.archive}
 
+if project.settings.container:
+
+    container: project.settings.container
+
 
 def one_of(names):
     """Return a wildcard's constraint to these names."""

@@ -70,6 +70,11 @@ class Settings(Strict):
         description="Build of PyTorch in the conda environments of training, evaluation and attribution: 'cpu' for "
         "machines without GPUs. Says nothing where software is not deployed by conda.",
     )
+    container: str | None = Field(
+        None,
+        description="Image that jobs run in with --software-deployment-method apptainer: the path of a .sif file, or "
+        "docker://… (containers/ has its recipes).",
+    )
     command: str = Field(description="What makes results at this scale, when the name of a result follows it.")
 
 
