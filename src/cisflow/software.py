@@ -105,7 +105,8 @@ def pins(path: str | Path) -> dict[str, str]:
 def differences(path: str | Path) -> list[tuple[str, str, str | None]]:
     """Return (name, version in a conda file, version here or None) of the packages that differ, sorted by name.
 
-    Builds are not compared (2.13.0+cpu), and a CPU build under a name of its own serves as well (tensorflow-cpu).
+    Builds are not compared (2.13.0+cpu, or conda-forge's 2.13.0.post300), and a CPU build under a name of its own serves
+    as well (tensorflow-cpu).
     """
     here = {name: _version(name) or _version(f"{name}-cpu") for name in pins(path)}
     return sorted((name, wanted, here[name]) for name, wanted in pins(path).items() if here[name] != wanted)
@@ -113,7 +114,7 @@ def differences(path: str | Path) -> list[tuple[str, str, str | None]]:
 
 def _version(name: str) -> str | None:
     try:
-        return metadata.version(name).partition("+")[0]
+        return re.sub(r"(\.post\d+)?(\+.*)?$", "", metadata.version(name))
     except metadata.PackageNotFoundError:
         return None
 

@@ -1,4 +1,4 @@
-"""A stand-in for apptainer, as far as Snakemake uses it: its images are folders with environments, and isolate nothing."""
+"""A stand-in for apptainer, as far as Snakemake uses it: images are folders with environments, and isolate nothing."""
 
 import itertools
 import os

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from cisflow import software
 from cisflow.errors import CisflowError
 
 SOURCE = os.path.dirname(os.path.dirname(software.__file__))
+ENVIRONMENTS = Path(__file__).parents[2] / "workflow/envs"
 FILE = """# A comment about numpy==1.0
 channels:
   - conda-forge
@@ -50,9 +52,20 @@ def test_pins_have_the_names_of_pip(tmp_path):
     assert software.pins(path) == {"torch": "2.13.0", "numpy": "2.4.6", "typing-extensions": "4.16.0"}
 
 
-def test_a_build_is_not_compared(tmp_path):
-    """The torch of the tests may be 2.13.0+cpu."""
+@pytest.mark.parametrize("installed", ["2.13.0", "2.13.0+cpu", "2.13.0.post300", "2.13.0.post1+cu129"])
+def test_a_build_is_not_compared(tmp_path, monkeypatch, installed):
+    known = {"torch": installed, "numpy": "2.4.6", "typing-extensions": "4.16.0"}
+    monkeypatch.setattr(software.metadata, "version", known.__getitem__)
     assert software.differences(conda_file(tmp_path, "2.4.6")) == []
+    known["torch"] = "2.13.1"
+    assert software.differences(conda_file(tmp_path, "2.4.6")) == [("torch", "2.13.0", "2.13.1")]
+
+
+@pytest.mark.parametrize("file", sorted(ENVIRONMENTS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_environment_of_the_tests_would_serve(file):
+    """It has all of the lock, so that a difference would be one that the comparison invents."""
+    if file.stem != "basenji2-tensorflow":
+        assert software.differences(file) == []
 
 
 def test_a_cpu_build_under_a_name_of_its_own_serves(tmp_path, monkeypatch):
