@@ -105,7 +105,7 @@ def pins(path: str | Path) -> dict[str, str]:
 def differences(path: str | Path) -> list[tuple[str, str, str | None]]:
     """Return (name, version in a conda file, version here or None) of the packages that differ, sorted by name.
 
-    Builds are not compared (2.13.0+cpu, or conda-forge's 2.13.0.post300), and a CPU build under a name of its own serves
+    Builds are not compared (2.13.0+cpu, 2.13.0.post300 of conda-forge), and a CPU build under a name of its own serves
     as well (tensorflow-cpu).
     """
     here = {name: _version(name) or _version(f"{name}-cpu") for name in pins(path)}
