@@ -8,13 +8,16 @@ BIN := $(VENV)/bin
 # The version that the tests run with. pip takes the build that your index offers: on Linux that is the one with CUDA,
 # of several gigabytes; a CPU build serves as well (see the README).
 TORCH := torch==2.13.0
-RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+RUN := PATH="$(abspath $(BIN)):$$PATH"
 SCALE := --configfile config/two-core/config.yaml --
 
 TENSORFLOW := .venv-tensorflow
 VALIDATOR := .venv-validator
+# What conda-forge's CUDA builds need at least (workflow/envs/*-cuda.yaml).
+CUDA := 12.9
+CONDA := conda
 
-.PHONY: help environment demo figures-demo test lint format reproduction benchmark-keras verify-basenji2 clean
+.PHONY: help environment demo figures-demo test test-environments lint format pins modules check-conda reproduction benchmark-keras verify-basenji2 clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,8 +25,12 @@ help:
 	@echo "make figures-demo  environment, then every figure that needs no large download, at demo scale"
 	@echo "make test          environment, then the test suite"
 	@echo "make environment   only the environment, in $(VENV)"
+	@echo "make test-environments  of the suite what runs rules in the environments of their families"
 	@echo "make lint          linters and formatters, without changing anything"
 	@echo "make format        format Python and Snakemake files"
+	@echo "make modules FOLDER=…   environments and module files of all families, by pip, for clusters without conda"
+	@echo "make check-conda   let conda solve each file of workflow/envs, without installing anything"
+	@echo "make pins          give the conda files the versions of requirements.lock"
 	@echo "make reproduction  train what two cores can at paper settings (hours) and renew docs/reproduction.md"
 	@echo "make benchmark-keras  an environment with TensorFlow, for the benchmarks against it"
 	@echo "make verify-basenji2  the same, and Basenji2 held against TensorFlow's: small models, or your"
@@ -74,6 +81,24 @@ format: environment
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 	$(RUN) snakefmt Snakefile workflow
+
+test-environments: environment
+	$(RUN) python -m pytest tests/environments
+
+modules:
+	@test -n "$(FOLDER)" || { echo "name a folder that compute nodes see, too: make modules FOLDER=/project/cisflow"; exit 1; }
+	$(PYTHON) workflow/envs/modules.py --folder "$(FOLDER)"
+
+# CONDA_OVERRIDE_CUDA: a login node without a GPU may solve for nodes that have one. No environment is made.
+check-conda:
+	@command -v $(CONDA) > /dev/null || { echo "$(CONDA) is not on PATH; name another: make check-conda CONDA=mamba"; exit 1; }
+	@for file in workflow/envs/*.yaml; do \
+	  echo "$$file"; \
+	  CONDA_OVERRIDE_CUDA=$(CUDA) $(CONDA) env create --dry-run --quiet --name cisflow-check --file "$$file" || exit 1; \
+	done
+
+pins: environment
+	$(RUN) python workflow/envs/pins.py
 
 reproduction: environment
 	$(RUN) snakemake --profile profiles/local $(SCALE) results/two-core/reproduction.md

@@ -25,10 +25,8 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 from cisflow.config.project import load_project
 from cisflow.errors import CisflowError
 from cisflow.provenance import code_hash
-from cisflow.script import share_package
 from snakemake.exceptions import WorkflowError
 
-share_package()
 try:
     project = load_project(config, files=workflow.configfiles)
     # Only the process that schedules looks at files; a job of it has no time to lose.
@@ -55,14 +53,6 @@ wildcard_constraints:
     file="[^/]+",
 
 
-localrules:
-    all,
-    figures,
-    fetch_source,
-    export_jaspar,
-    gather_records,
-
-
 report: "workflow/report/workflow.rst"
 
 
@@ -74,7 +64,11 @@ for stage in "sources tracks datasets embeddings training evaluation motifs attr
     include: f"workflow/rules/{stage}.smk"
 
 
+shell.prefix(prepare(deployed(), environments()))
+
+
 rule all:
     default_target: True
     input:
         rules.figures.input,
+    localrule: True

@@ -11,6 +11,7 @@ import yaml
 
 from cisflow import __version__
 from cisflow.provenance import _digest
+from cisflow.software import pins
 from tests.workflow.conftest import environment
 
 STAGES = (
@@ -29,7 +30,7 @@ STAGES = (
 )
 # Helpers that every stage may use.
 SHARED = {"errors", "io", "sequence", "seeds", "provenance", "script", "pwm", "tables", "trials", "config", "job",
-    "checksums"}  # fmt: skip
+    "checksums", "software"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -53,23 +54,49 @@ def test_the_environment_is_the_locked_one(root):
     assert differ == {}
 
 
-def torch_version(root) -> str:
-    return re.search(r"^TORCH := torch==(\S+)$", (root / "Makefile").read_text(), flags=re.MULTILINE)[1]
-
-
 def conda_pins(path) -> dict[str, str]:
-    environment = yaml.safe_load(path.read_text())
-    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
-    assert all("==" in pin for pin in pip), f"{path}: every version is exact"
-    return dict(pin.split("==") for pin in pip)
+    """Return the versions of a conda file by pip's names, each of which is exact."""
+    dependencies = yaml.safe_load(path.read_text())["dependencies"]
+    conda = [entry for entry in dependencies if isinstance(entry, str)]
+    assert all(re.fullmatch(r"[a-z-]+=\d+(\.\d+)+(=c\w+\*)?", pin) for pin in conda), path
+    (pip,) = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pip), path
+    torch = [("torch", entry.split("=")[1]) for entry in conda if entry.startswith("pytorch=")]
+    return dict(torch) | dict(pin.split("==") for pin in pip)
 
 
 def test_conda_environments_have_the_locked_versions(root):
-    main = lock(root) | {"torch": torch_version(root)}
+    torch = re.search(r"^TORCH := torch==(\S+)$", (root / "Makefile").read_text(), flags=re.MULTILINE)[1]
+    main = lock(root) | {"torch": torch}
     tensorflow = lock(root, "workflow/envs/basenji2-tensorflow.lock")
     own = {"basenji2-tensorflow": tensorflow | {"tensorflow": tensorflow["tensorflow-cpu"]}}
     for path in (root / "workflow/envs").glob("*.yaml"):
         assert conda_pins(path).items() <= own.get(path.stem, main).items(), path
+        assert pins(path) == conda_pins(path), "what a job compares with is the file"
+
+
+def test_conda_files_are_what_make_pins_writes(root):
+    """They name all that the packages need, and the variants follow from their families' files."""
+    done = subprocess.run(
+        [sys.executable, "workflow/envs/pins.py", "--check"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def lines(path) -> set[str]:
+    return {line.strip() for line in path.read_text().splitlines() if not line.startswith("#")}
+
+
+def test_variants_differ_only_in_what_they_are_variants_of(root):
+    envs = root / "workflow/envs"
+    for family in ("torch", "attribution"):
+        cpu, cuda = lines(envs / f"{family}-cpu.yaml"), lines(envs / f"{family}-cuda.yaml")
+        assert {line.split("=")[0] for line in cuda ^ cpu} == {"- pytorch", "- cuda-version"}
+        assert len(cuda - cpu) == 2
+        assert len(cpu - cuda) == 1
+    plain, meme = lines(envs / "motifs.yaml"), lines(envs / "motifs-meme.yaml")
+    assert plain < meme
+    assert {line.split("=")[0] for line in meme - plain} == {"- meme", "- bioconda"}
 
 
 def third_party(path, seen=None) -> set[str]:
@@ -97,6 +124,18 @@ def rules(root):
             yield path, name, text
 
 
+def conda_files(folder, text) -> list:
+    """Return the conda files that a rule may use: variants have names that begin with that of their family."""
+    family = re.search(r'envmodules:\n +"cisflow/([\w-]+)",', text)[1]
+    conda = re.search(r"conda:\n +(.+)\n", text)[1]
+    own = {
+        f'"../envs/{family}.yaml"': [family],
+        f'f"../envs/{family}-{{project.settings.torch}}.yaml"': [f"{family}-cpu", f"{family}-cuda"],
+        "motifs_environment": ["motifs", "motifs-meme"],
+    }
+    return [folder / f"../envs/{stem}.yaml" for stem in own[conda]]
+
+
 def test_each_rule_has_an_environment_with_all_that_its_script_imports(root):
     distribution = {
         "Bio": "biopython",
@@ -112,13 +151,15 @@ def test_each_rule_has_an_environment_with_all_that_its_script_imports(root):
         script = re.search(r"workflow/scripts/(\S+\.py)", text)
         if script is None:
             continue
-        pins = conda_pins(path.parent / re.search(r'"(\.\./envs/\S+)"', text)[1])
+        files = conda_files(path.parent, text)
         imported = third_party(root / "workflow/scripts" / script[1])
         if name.startswith("draw_"):
             for module in (root / "src/cisflow/figures").glob("*.py"):
                 imported |= third_party(module)
         needed = {distribution.get(module, module) for module in imported} - optional
-        assert needed <= set(pins), f"{name}: {path.stem}'s environment lacks {needed - set(pins)}"
+        for file in files:
+            lacking = needed - set(conda_pins(file))
+            assert not lacking, f"{name}: {file.name} lacks {lacking}"
 
 
 def test_each_rule_is_complete_and_quotes_what_it_passes_on(root):
@@ -154,7 +195,7 @@ def test_each_job_tells_its_record_what_it_reads_writes_and_asks_for(root):
         asked = re.findall(r"\S+=\S+", " ".join(re.findall(r"--asked (.*) \\", shell)))
         resources = re.findall(r"^        (mem_mb|runtime|gpu)=", text, flags=re.MULTILINE)
         assert asked == [
-            "rule={rule:q}", "threads={threads}", *(f"{name}={{resources.{name}:q}}" for name in resources)
+            f"rule={name}", "threads={threads}", *(f"{name}={{resources.{name}:q}}" for name in resources)
         ], name  # fmt: skip
         assert re.findall(r"--(reads|writes) (\S+) \\", shell) == [("reads", "{input:q}"), ("writes", "{output:q}")], (
             name

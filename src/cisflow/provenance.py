@@ -26,7 +26,7 @@ LIBRARIES = (
 )  # fmt: skip
 
 # The package's own __init__ holds only the version number, and the others tell of a job: no reason to run it again.
-NO_RESULT = ("__init__.py", "job.py", "checksums.py")
+NO_RESULT = ("__init__.py", "job.py", "checksums.py", "software.py")
 
 # Provenance files of this process.
 written: list[Path] = []

@@ -14,15 +14,10 @@ from typing import Any
 from cisflow import job
 from cisflow.errors import CisflowError
 from cisflow.io import abandon, disk_is_full
+from cisflow.software import check
 
 # 75 is EX_TEMPFAIL: the same command, run again, goes on.
 TRY_AGAIN = 75
-
-
-def share_package() -> None:
-    """Let child processes import this very package, whatever environment runs them (PYTHONPATH)."""
-    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -82,6 +77,7 @@ def run(main: Callable[[], None]) -> None:
 
 def _run(main: Callable[[], None]) -> None:
     try:
+        check(sys.argv[0])
         main()
     except CisflowError as error:
         if disk_is_full(error.__cause__):

@@ -12,7 +12,7 @@ rule attribute:
     benchmark:
         "<benchmarks>/attribution/{task}/{run}.tsv"
     conda:
-        "../envs/attribution.yaml"
+        f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/attribution",
     threads: 1
@@ -35,7 +35,7 @@ rule attribute:
 
         python workflow/scripts/attribution/attribute.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=attribute threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --asked gpu={resources.gpu:q} \
             --reads {input:q} \
             --writes {output:q} \
@@ -64,7 +64,7 @@ rule attribution_quality:
     benchmark:
         "<benchmarks>/attribution/{task}.quality.tsv"
     conda:
-        "../envs/attribution.yaml"
+        f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/attribution",
     threads: 1
@@ -80,7 +80,7 @@ rule attribution_quality:
 
         python workflow/scripts/attribution/gate.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=attribution_quality threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --maps {input:q} \
@@ -105,7 +105,7 @@ rule score_attribution:
     benchmark:
         "<benchmarks>/attribution/{task}.score.tsv"
     conda:
-        "../envs/attribution.yaml"
+        f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/attribution",
     threads: 1
@@ -124,7 +124,7 @@ rule score_attribution:
 
         python workflow/scripts/attribution/score.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=score_attribution threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --task {wildcards.task:q} \
@@ -153,7 +153,7 @@ rule sweep_references:
     benchmark:
         "<benchmarks>/attribution/{task}/{run}.references.tsv"
     conda:
-        "../envs/attribution.yaml"
+        f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/attribution",
     threads: 1
@@ -178,7 +178,7 @@ rule sweep_references:
 
         python workflow/scripts/attribution/references.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=sweep_references threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --asked gpu={resources.gpu:q} \
             --reads {input:q} \
             --writes {output:q} \
@@ -242,7 +242,7 @@ rule modisco:
 
         python workflow/scripts/attribution/modisco.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=modisco threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --exclude {params.exclude:q} \
@@ -279,7 +279,7 @@ rule explain_gallery:
     benchmark:
         "<benchmarks>/attribution/{task}.gallery-{gallery}.tsv"
     conda:
-        "../envs/attribution.yaml"
+        f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/attribution",
     threads: 1
@@ -301,7 +301,7 @@ rule explain_gallery:
 
         python workflow/scripts/attribution/gallery.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=explain_gallery threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --asked gpu={resources.gpu:q} \
             --reads {input:q} \
             --writes {output:q} \

@@ -9,6 +9,7 @@ from cisflow.attribution.presets import REFERENCED
 from cisflow.config.places import located_places, places_of, with_paths
 from cisflow.config.strict import did_you_mean
 from cisflow.figures.captions import CAPTIONS
+from cisflow.software import prepare
 from cisflow.trials import paths_of
 
 SCRIPTS = "workflow/scripts"
@@ -50,6 +51,10 @@ OF_HEADS = {
 FILES = {name: file for source in project.sources.values() for name, file in source.files.items()}
 MEMBERS = {name: file for name, file in FILES.items() if file.archive}
 
+if project.settings.container:
+
+    container: project.settings.container
+
 
 def one_of(names):
     """Return a wildcard's constraint to these names."""
@@ -90,6 +95,29 @@ def told(ask):
             raise WorkflowError(str(error)) from None
 
     return asked
+
+
+def deployed():
+    """Return the names of the methods by which software is deployed."""
+    return [method.name.lower().replace("_", "-") for method in workflow.deployment_settings.deployment_method]
+
+
+def environments():
+    """Return the conda file of each script, as the rules have it; a job compares its Python with it."""
+    files = {}
+    for step in workflow.rules:
+        script = re.search(rf"{SCRIPTS}/(\S+\.py)", step.shellcmd or "")
+        if script:
+            # The environments that a function chooses from differ in a program, and not in what Python imports.
+            own = "../envs/motifs.yaml" if callable(step.conda_env) else step.conda_env
+            files[script[1]] = os.path.normpath(f"{workflow.basedir}/workflow/rules/{own}")
+    return files
+
+
+def motifs_environment(wildcards):
+    """Return the conda file of Tomtom: with the MEME Suite only for a task that asks for it, because of its licence."""
+    with_meme = task_of(wildcards).tomtom.engine == "meme"
+    return "../envs/motifs-meme.yaml" if with_meme else "../envs/motifs.yaml"
 
 
 @told

@@ -33,7 +33,7 @@ rule make_dataset:
 
         python workflow/scripts/datasets/make.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=make_dataset threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --dataset {params.dataset:q} \
@@ -72,7 +72,7 @@ rule make_regions:
 
         python workflow/scripts/datasets/regions.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=make_regions threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --dataset {params.dataset:q} \

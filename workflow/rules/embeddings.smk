@@ -15,7 +15,7 @@ rule embed_shard:
         embedding=one_of(project.embeddings),
         shard="[0-9]+",
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     # One computes (on the CPU, both), one reads and writes.
@@ -43,7 +43,7 @@ rule embed_shard:
         # Threads that wait do not take a core from one that works, where there are other jobs.
         OMP_WAIT_POLICY=passive python workflow/scripts/embeddings/embed.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=embed_shard threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --asked gpu={resources.gpu:q} \
             --reads {input:q} \
             --writes {output:q} \
@@ -78,7 +78,7 @@ rule gather_embeddings:
     wildcard_constraints:
         embedding=one_of(project.embeddings),
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -93,7 +93,7 @@ rule gather_embeddings:
 
         python workflow/scripts/embeddings/gather.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=gather_embeddings threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --shards {input:q} \
@@ -117,7 +117,7 @@ rule windows_to_verify:
     wildcard_constraints:
         embedding=one_of(project.embeddings),
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -133,7 +133,7 @@ rule windows_to_verify:
 
         python workflow/scripts/embeddings/verify_windows.py {params.settings:q} \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=windows_to_verify threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --fasta {input.genome:q} \
@@ -171,7 +171,7 @@ rule basenji2_in_tensorflow:
 
         {params.python:q} workflow/scripts/embeddings/verify_tensorflow.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=basenji2_in_tensorflow threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --weights {input.weights:q} \
@@ -194,7 +194,7 @@ rule verify_basenji2:
     wildcard_constraints:
         embedding=one_of(project.embeddings),
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 2
@@ -211,7 +211,7 @@ rule verify_basenji2:
 
         python workflow/scripts/embeddings/verify.py {params.settings:q} \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=verify_basenji2 threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --weights {input.weights:q} \

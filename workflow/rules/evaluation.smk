@@ -15,7 +15,7 @@ rule evaluate:
     benchmark:
         "<benchmarks>/evaluation/{task}.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -34,7 +34,7 @@ rule evaluate:
 
         python workflow/scripts/evaluation/evaluate.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=evaluate threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --asked gpu={resources.gpu:q} \
             --reads {input:q} \
             --writes {output:q} \
@@ -70,7 +70,7 @@ rule compare_heads:
     benchmark:
         "<benchmarks>/evaluation/{task}.heads.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -86,7 +86,7 @@ rule compare_heads:
 
         python workflow/scripts/evaluation/compare.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=compare_heads threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --task {wildcards.task:q} \
@@ -114,7 +114,7 @@ rule tell_domains:
     benchmark:
         "<benchmarks>/evaluation/{task}.domains.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -134,7 +134,7 @@ rule tell_domains:
 
         python workflow/scripts/evaluation/domains.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=tell_domains threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --task {wildcards.task:q} \
@@ -165,7 +165,7 @@ rule lay_out_heads:
     benchmark:
         "<benchmarks>/evaluation/{task}.plotted.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -185,7 +185,7 @@ rule lay_out_heads:
 
         python workflow/scripts/evaluation/plotted.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=lay_out_heads threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --task {wildcards.task:q} \

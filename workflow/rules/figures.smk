@@ -4,6 +4,7 @@
 rule figures:
     input:
         expand("<results>/figures/{figure}.pdf", figure=project.figures_of_all()),
+    localrule: True
 
 
 rule draw_figure:
@@ -63,7 +64,7 @@ rule draw_figure:
 
         python workflow/scripts/figures/draw.py \
             --log {log[0]:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=draw_figure threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --notebook {params.notebook:q} \
@@ -117,7 +118,7 @@ rule draw_task:
 
         python workflow/scripts/figures/draw.py \
             --log {log[0]:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=draw_task threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --notebook {params.notebook:q} \
@@ -168,7 +169,7 @@ rule task_report:
 
         python workflow/scripts/figures/report.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=task_report threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --motifs {input.motifs:q} \
@@ -218,7 +219,7 @@ rule modisco_report:
 
         python workflow/scripts/figures/modisco.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=modisco_report threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --title {params.title:q} \

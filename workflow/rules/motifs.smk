@@ -14,7 +14,7 @@ rule filters:
     benchmark:
         "<benchmarks>/motifs/{task}/filters.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -33,7 +33,7 @@ rule filters:
 
         python workflow/scripts/motifs/filters.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=filters threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --asked gpu={resources.gpu:q} \
             --reads {input:q} \
             --writes {output:q} \
@@ -63,7 +63,7 @@ rule tomtom:
     benchmark:
         "<benchmarks>/motifs/{task}/tomtom.tsv"
     conda:
-        "../envs/motifs.yaml"
+        motifs_environment
     envmodules:
         "cisflow/motifs",
     threads: 2
@@ -82,7 +82,7 @@ rule tomtom:
 
         python workflow/scripts/motifs/tomtom.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=tomtom threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --exclude {params.exclude:q} \
@@ -124,7 +124,7 @@ rule matches:
 
         python workflow/scripts/motifs/matches.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=matches threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --filters {input.filters:q} \
@@ -147,7 +147,7 @@ rule activations:
     benchmark:
         "<benchmarks>/motifs/{task}/activations/{run}.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -165,7 +165,7 @@ rule activations:
 
         python workflow/scripts/motifs/activations.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=activations threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --asked gpu={resources.gpu:q} \
             --reads {input:q} \
             --writes {output:q} \
@@ -255,7 +255,7 @@ rule thresholds:
 
         python workflow/scripts/motifs/thresholds.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=thresholds threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --matches {input.matches:q} \
@@ -280,7 +280,7 @@ rule scan_motifs:
     benchmark:
         "<benchmarks>/motifs/{task}/scan/motifs.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -299,7 +299,7 @@ rule scan_motifs:
 
         python workflow/scripts/motifs/scan_motifs.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=scan_motifs threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --task {wildcards.task:q} \
@@ -331,7 +331,7 @@ rule scan_run:
         # Every run has its model and its activation in its name, so that 'motifs' is none.
         run="[^/]+_[^/]+",
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -352,7 +352,7 @@ rule scan_run:
 
         python workflow/scripts/motifs/scan_run.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=scan_run threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --asked gpu={resources.gpu:q} \
             --reads {input:q} \
             --writes {output:q} \

@@ -16,6 +16,7 @@ rule gather_records:
         "<logs>/records/gather.log",
     benchmark:
         "<benchmarks>/records/gather.tsv"
+    localrule: True
     conda:
         "../envs/figures.yaml"
     envmodules:
@@ -34,7 +35,7 @@ rule gather_records:
 
         python workflow/scripts/records/gather.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=gather_records threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --logs {params.logs:q} \

@@ -12,6 +12,7 @@ rule fetch_source:
     wildcard_constraints:
         source="|".join(name for name, source in project.sources.items() if source.files) or "none",
         file=one_of(set(FILES) - set(MEMBERS)),
+    localrule: True
     conda:
         "../envs/base.yaml"
     envmodules:
@@ -30,7 +31,7 @@ rule fetch_source:
 
         python workflow/scripts/sources/fetch.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=fetch_source threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --mirror {params.mirror:q} \
@@ -68,7 +69,7 @@ rule extract_member:
 
         python workflow/scripts/sources/extract.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=extract_member threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --archive {input:q} \
@@ -87,6 +88,7 @@ rule export_jaspar:
         "<benchmarks>/sources/{source}.tsv"
     wildcard_constraints:
         source="|".join(name for name, source in project.sources.items() if source.jaspar) or "none",
+    localrule: True
     conda:
         "../envs/base.yaml"
     envmodules:
@@ -104,7 +106,7 @@ rule export_jaspar:
 
         python workflow/scripts/sources/jaspar.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=export_jaspar threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --release {params.jaspar.release:q} \

@@ -37,7 +37,7 @@ rule index_genome:
 
         python workflow/scripts/tracks/index_genome.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=index_genome threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --fasta {input:q} \
@@ -73,7 +73,7 @@ rule index_bam:
 
         python workflow/scripts/tracks/index_bam.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=index_bam threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --bam {input:q} \
@@ -112,7 +112,7 @@ rule modified_bases:
 
         python workflow/scripts/tracks/modified.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=modified_bases threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --bam {input.bam:q} \
@@ -159,7 +159,7 @@ rule bin_track:
 
         python workflow/scripts/tracks/bin_track.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=bin_track threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --name {wildcards.track:q} \
@@ -204,7 +204,7 @@ rule gather_tracks:
 
         python workflow/scripts/tracks/gather.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=gather_tracks threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
             --units {params.units:q} \

@@ -11,7 +11,7 @@ rule train:
     benchmark:
         "<benchmarks>/training/{task}/{run}.tsv"
     conda:
-        "../envs/torch.yaml"
+        f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
         "cisflow/torch",
     threads: 1
@@ -37,7 +37,7 @@ rule train:
 
         python workflow/scripts/training/train.py \
             --log {log:q} \
-            --asked rule={rule:q} threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
+            --asked rule=train threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --asked gpu={resources.gpu:q} \
             --reads {input:q} \
             --writes {output:q} \

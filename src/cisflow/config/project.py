@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -65,6 +65,16 @@ class Settings(Strict):
         None, description="Tasks that are run for reproduction.md; the others join where they have been. Default: all."
     )
     estimates: Estimates = Estimates()
+    torch: Literal["cuda", "cpu"] = Field(
+        "cuda",
+        description="Build of PyTorch in the conda environments of training, evaluation and attribution: 'cpu' for "
+        "machines without GPUs. Says nothing where software is not deployed by conda.",
+    )
+    container: str | None = Field(
+        None,
+        description="Image that jobs run in with --software-deployment-method apptainer: the path of a .sif file, or "
+        "docker://… (containers/ has its recipes).",
+    )
     command: str = Field(description="What makes results at this scale, when the name of a result follows it.")
 
 
