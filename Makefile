@@ -13,13 +13,14 @@ SCALE := --configfile config/two-core/config.yaml --
 
 TENSORFLOW := .venv-tensorflow
 
-.PHONY: help environment demo figures-demo test lint format reproduction benchmark-keras verify-basenji2 clean
+.PHONY: help environment demo figures-demo test test-cluster lint format reproduction benchmark-keras verify-basenji2 clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo          environment, then Figure 1 at demo scale (some minutes on two cores)"
 	@echo "make figures-demo  environment, then every figure that needs no large download, at demo scale"
 	@echo "make test          environment, then the test suite"
+	@echo "make test-cluster  the tests on a real Slurm of one node, as root on Debian (installs its packages)"
 	@echo "make environment   only the environment, in $(VENV)"
 	@echo "make lint          linters and formatters, without changing anything"
 	@echo "make format        format Python and Snakemake files"
@@ -56,6 +57,12 @@ figures-demo: environment
 
 test: environment
 	$(RUN) python -m pytest
+
+SLURM := tests/cluster/slurm.sh
+
+test-cluster: environment
+	@$(SLURM) installed || $(SLURM) install
+	$(RUN) python -m pytest tests/cluster
 
 lint: environment
 	$(RUN) ruff check .
