@@ -109,7 +109,7 @@ def slurm(tmp_path_factory):
 def fill_in(clone: Path, **settings) -> Path:
     """Fill in profiles/slurm of a copy of the repository, with other settings if need be (None leaves one out).
 
-    Jobs run in the Python of the tests, and there is no shared file system to wait for.
+    Jobs run in the Python of the tests, on one of two CPUs, and there is no shared file system to wait for.
     """
     path = clone / "profiles/slurm/config.yaml"
     for file in path.parent.glob("*.yaml"):
@@ -117,7 +117,10 @@ def fill_in(clone: Path, **settings) -> Path:
         for place, value in PLACES.items():
             text = text.replace(place, value)
         file.write_text(text)
-    own = {"software-deployment-method": None, "latency-wait": 5, "slurm-init-seconds-before-status-checks": 3}
+    own = {
+        "software-deployment-method": None, "set-threads": None, "latency-wait": 5,
+        "slurm-init-seconds-before-status-checks": 3,
+    }  # fmt: skip
     merged = yaml.safe_load(path.read_text()) | own | settings
     path.write_text(yaml.safe_dump({key: value for key, value in merged.items() if value is not None}))
     assert "<" not in path.read_text(), "a placeholder that the tests do not know"
