@@ -87,10 +87,11 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=10
 MinJobAge=600
+EnforcePartLimits=ALL
 ReturnToService=2
 GresTypes=gpu
 NodeName=$NODE NodeAddr=127.0.0.1 CPUs=$CPUS RealMemory=$MEMORY Gres=gpu:standin:$GPUS State=UNKNOWN
-PartitionName=DEFAULT Nodes=$NODE MaxTime=02:00:00 DefMemPerCPU=1000 State=UP
+PartitionName=DEFAULT Nodes=$NODE MaxTime=2-00:00:00 DefMemPerCPU=1000 State=UP
 PartitionName=cpu Default=YES PriorityTier=1 PreemptMode=REQUEUE
 PartitionName=gpu PriorityTier=1 PreemptMode=REQUEUE
 PartitionName=urgent PriorityTier=10 PreemptMode=OFF
