@@ -29,6 +29,9 @@ from cisflow.provenance import code_hash
 from cisflow.script import share_package
 from snakemake.exceptions import WorkflowError
 
+# Slurm ends a job with SIGTERM to all its processes: the script saves and says so, and its log is open until it has.
+shell.prefix("trap '' TERM; ")
+
 share_package()
 try:
     project = load_project(config, files=workflow.configfiles)
