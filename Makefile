@@ -17,13 +17,14 @@ VALIDATOR := .venv-validator
 CUDA := 12.9
 CONDA := conda
 
-.PHONY: help environment demo figures-demo test test-environments lint format pins modules check-conda reproduction benchmark-keras verify-basenji2 clean
+.PHONY: help environment demo figures-demo test test-cluster test-environments lint format pins modules check-conda reproduction benchmark-keras verify-basenji2 clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo          environment, then Figure 1 at demo scale (some minutes on two cores)"
 	@echo "make figures-demo  environment, then every figure that needs no large download, at demo scale"
 	@echo "make test          environment, then the test suite"
+	@echo "make test-cluster  the tests on a real Slurm of one node, as root on Debian (installs its packages)"
 	@echo "make environment   only the environment, in $(VENV)"
 	@echo "make test-environments  of the suite what runs rules in the environments of their families"
 	@echo "make lint          linters and formatters, without changing anything"
@@ -70,6 +71,12 @@ $(VALIDATOR)/ready: tests/records/validator.lock
 	@$(PYTHON) -m venv $(VALIDATOR)
 	@$(VALIDATOR)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
+
+SLURM := tests/cluster/slurm.sh
+
+test-cluster: environment
+	@$(SLURM) installed || $(SLURM) install
+	$(RUN) python -m pytest tests/cluster
 
 lint: environment
 	$(RUN) ruff check .

@@ -64,7 +64,8 @@ for stage in "sources tracks datasets embeddings training evaluation motifs attr
     include: f"workflow/rules/{stage}.smk"
 
 
-shell.prefix(prepare(deployed(), environments()))
+# Slurm ends a job with SIGTERM to all its processes: the script saves and says so, and its log is open until it has.
+shell.prefix("trap '' TERM; " + prepare(deployed(), environments()))
 
 
 rule all:
