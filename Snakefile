@@ -58,8 +58,6 @@ wildcard_constraints:
 localrules:
     all,
     figures,
-    fetch_source,
-    export_jaspar,
 
 
 report: "workflow/report/workflow.rst"

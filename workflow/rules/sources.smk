@@ -1,7 +1,28 @@
 # Every external file, as config/sources.yaml declares it: fetched and checked, taken out of an archive, or exported
 # from a package.
 
+# Not a parameter of jobs: another mirror brings the same file.
+share_mirrors(project.settings.mirror)
 
+
+# They run where Snakemake runs, which may be the only place with a network.
+localrules:
+    sources,
+    fetch_source,
+    export_jaspar,
+
+
+onerror:
+    tell_missing()
+
+
+rule sources:
+    input:
+        sources_of_all,
+
+
+# What comes depends on its declaration alone, so this rule does not follow its code: where there is no network, files
+# that have come once are not asked for again.
 rule fetch_source:
     output:
         "<resources>/{source}/{file}",
@@ -22,15 +43,12 @@ rule fetch_source:
         runtime=growing(720),
     params:
         file=declaration,
-        mirror=project.settings.mirror,
-        code=code("sources/fetch.py"),
     shell:
         r"""
         exec &> >(tee -i {log:q})
 
         python workflow/scripts/sources/fetch.py \
             --log {log:q} \
-            --mirror {params.mirror:q} \
             --name {wildcards.file:q} \
             --file {params.file:q} \
             --out {output:q}
