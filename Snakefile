@@ -65,7 +65,7 @@ for stage in "sources tracks datasets embeddings training evaluation motifs attr
 
 
 # Slurm ends a job with SIGTERM to all its processes: the script saves and says so, and its log is open until it has.
-shell.prefix("trap '' TERM; " + prepare(deployed(), environments()))
+shell.prefix(f"trap '' TERM; {prepare(deployed(), environments())}")
 
 
 rule all:

@@ -172,7 +172,8 @@ def test_each_rule_is_complete_and_quotes_what_it_passes_on(root):
             assert f"    {directive}:" in text or (directive == "input" and path.stem in ("sources", "records")), (
                 f"{name} has no {directive}"
             )
-        assert "code=" in text, f"{name} does not follow its code"
+        # A file that has come is what its declaration says, and could not be fetched again everywhere.
+        assert "code=" in text or name == "fetch_source", f"{name} does not follow its code"
         shell = text[text.index("shell:") :]
         assert not re.search(r"^    run:", text, flags=re.MULTILINE)
         for reference in re.findall(r"\{[^}]+\}", shell.replace("{threads}", "")):

@@ -1,7 +1,25 @@
 # Every external file, as config/sources.yaml declares it: fetched and checked, taken out of an archive, or exported
 # from a package.
 
+# Not a parameter of jobs: another mirror brings the same file.
+share_mirrors(project.settings.mirror)
 
+
+# Its rules are local: they run where Snakemake runs, which may be the only place with a network.
+
+
+onerror:
+    tell_missing()
+
+
+rule sources:
+    input:
+        sources_of_all,
+    localrule: True
+
+
+# What comes depends on its declaration alone, so this rule does not follow its code: where there is no network, files
+# that have come once are not asked for again.
 rule fetch_source:
     output:
         "<resources>/{source}/{file}",
@@ -23,8 +41,6 @@ rule fetch_source:
         runtime=growing(720),
     params:
         file=declaration,
-        mirror=project.settings.mirror,
-        code=code("sources/fetch.py"),
     shell:
         r"""
         exec &> >(tee -i {log:q})
@@ -34,7 +50,6 @@ rule fetch_source:
             --asked rule=fetch_source threads={threads} mem_mb={resources.mem_mb:q} runtime={resources.runtime:q} \
             --reads {input:q} \
             --writes {output:q} \
-            --mirror {params.mirror:q} \
             --name {wildcards.file:q} \
             --file {params.file:q} \
             --out {output:q}

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from cisflow import __version__
 from cisflow.cli.encode import app as encode_app
+from cisflow.cli.sources import app as sources_app
 from cisflow.errors import CisflowError
 from cisflow.script import watch
 
@@ -57,6 +58,7 @@ def _options(
 
 
 app.add_typer(encode_app, name="encode")
+app.add_typer(sources_app, name="sources")
 
 
 BASENJI2 = "Basenji2"

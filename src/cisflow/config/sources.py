@@ -1,6 +1,8 @@
 """Sources: every external file, with its address, checksum, size and licence."""
 
-from typing import Annotated, Literal
+import os
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
@@ -8,6 +10,17 @@ from cisflow.config.strict import MD5, SHA256, Name, Strict
 
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
 Md5 = Annotated[str, StringConstraints(pattern=MD5)]
+
+
+def mirrors(configured: Sequence[str]) -> list[str]:
+    """Return the folders that are searched before any download: those of `mirror:`, then those of CISFLOW_MIRROR."""
+    named = os.environ.get("CISFLOW_MIRROR", "").split(os.pathsep)
+    return list(dict.fromkeys([*configured, *filter(None, named)]))
+
+
+def share_mirrors(configured: Sequence[str]) -> None:
+    """Let child processes search the folders of `mirror:` as well (CISFLOW_MIRROR)."""
+    os.environ["CISFLOW_MIRROR"] = os.pathsep.join(mirrors(configured))
 
 
 class Package(Strict):
@@ -79,6 +92,11 @@ class Source(Strict):
             if file.archive and (file.archive not in self.files or self.files[file.archive].archive):
                 raise ValueError(f"{name}: 'archive' is '{file.archive}', which is no file that this source fetches")
         return self
+
+    def declaration(self, name: str) -> dict[str, Any]:
+        """Return what is known of a file before it is fetched, as `cisflow.sources.fetch.Wanted` takes it."""
+        known = self.files[name].model_dump(exclude={"about"}, exclude_none=True)
+        return known | ({"manual": self.manual} if self.manual else {})
 
     def fetched(self, name: str) -> str:
         """Return the file that has to be fetched to have `name`: itself, or the archive that it is in."""

@@ -14,7 +14,9 @@ import requests
 
 from cisflow.errors import CisflowError
 from cisflow.io import atomic, md5, sha256
+from cisflow.sources.checksums import read_records
 from cisflow.sources.http import TIMEOUT, Retry, persistently, refuse_transient
+from cisflow.sources.locks import locked
 from cisflow.sources.packages import Package, take
 from cisflow.sources.structure import check_structure
 
@@ -66,7 +68,8 @@ def fetch(
     path
         Where it goes. `<path>.part` keeps an unfinished transfer, from which the next call goes on.
     mirrors
-        Folders that are searched (with their subfolders) for a file of this name before any download.
+        Folders that are searched (with their subfolders) for a file of this name before any download. One that is in
+        the folder's table of checksums must be as it was fetched, too.
     progress
         Called with the bytes so far and the bytes in all, if known.
     wait
@@ -80,7 +83,7 @@ def fetch(
     Raises
     ------
     CisflowError
-        It cannot be had, or what came is not what is wanted.
+        It cannot be had, what came is not what is wanted, or another process is fetching it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,15 +97,20 @@ def fetch(
             "folder in CISFLOW_MIRROR (or 'mirror:' in config/config.yaml)."
         )
     part = path.with_name(path.name + ".part")
-    _download(wanted, part, progress, wait)
-    problem = wanted.problem(part)
-    if problem:
-        rejected = path.with_name(path.name + ".rejected")
-        part.replace(rejected)
-        raise CisflowError(
-            f"{wanted.url}: what was fetched is not the wanted file: {problem}. It is kept as {rejected}."
-        )
-    part.replace(path)
+    # Two that write to it would mix what they receive.
+    with locked(part, "another process is fetching this file"):
+        try:
+            _download(wanted, part, progress, wait)
+        finally:
+            if part.exists() and not part.stat().st_size:
+                part.unlink()
+        if problem := wanted.problem(part):
+            rejected = path.with_name(path.name + ".rejected")
+            part.replace(rejected)
+            raise CisflowError(
+                f"{wanted.url}: what was fetched is not the wanted file: {problem}. It is kept as {rejected}."
+            )
+        part.replace(path)
     return wanted.url
 
 
@@ -110,8 +118,10 @@ def _from_mirrors(wanted: Wanted, path: Path, mirrors: Sequence[str | Path]) -> 
     for folder in map(Path, mirrors):
         if not folder.is_dir():
             raise CisflowError(f"mirror: there is no folder {folder}. Correct CISFLOW_MIRROR or 'mirror:'.")
+        records = read_records(folder)
         for candidate in sorted(folder.rglob(wanted.name)):
-            problem = wanted.problem(candidate)
+            record = records.get(candidate.relative_to(folder).as_posix())
+            problem = wanted.problem(candidate) or (record and record.problem(candidate))
             if problem is None:
                 _copy(candidate, path)
                 return str(candidate)
@@ -148,7 +158,8 @@ def _download(wanted: Wanted, part: Path, progress: Progress, wait: Callable[[fl
     persistently(
         wanted.url,
         lambda: _transfer(wanted, part, progress),
-        "What came so far is kept; run again to go on, or put the file into a mirror folder (CISFLOW_MIRROR).",
+        "What came so far is kept; run again to go on, or put the file into a mirror folder (CISFLOW_MIRROR): 'cisflow "
+        "sources fetch --help'.",
         wait,
         lambda: part.stat().st_size if part.exists() else 0,
     )

@@ -1,5 +1,6 @@
 """Requests that are made again: after which answers, how often, and how long after."""
 
+import errno
 import logging
 import time
 from collections.abc import Callable
@@ -75,9 +76,10 @@ def persistently(
     Raises
     ------
     CisflowError
-        RETRIES tries without progress, a fault that lasts, or a server that asks for a pause longer than PATIENCE.
+        RETRIES tries without progress, a fault that lasts, no network at all before anything has come, or a server that
+        asks for a pause longer than PATIENCE.
     """
-    failures = 0
+    failures, start = 0, gained()
     while True:
         before = gained()
         try:
@@ -85,6 +87,8 @@ def persistently(
         except _LASTING as error:
             raise CisflowError(f"{url}: {error}") from error
         except (requests.RequestException, Retry) as error:
+            if _no_network(error) and gained() == start:
+                raise CisflowError(f"{url}: there is no network here ({_why(error)}). {advice}") from error
             failures = 0 if gained() > before else failures + 1
             if failures >= RETRIES:
                 raise CisflowError(
@@ -93,6 +97,12 @@ def persistently(
             seconds = _pause(url, failures, error)
             log.warning("%s: %s; trying again in %.0f s", url, _why(error), seconds)
             wait(seconds)
+
+
+def _no_network(error: Exception) -> bool:
+    """Return whether a machine has no route to anywhere, as a compute node that is cut off."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return getattr(getattr(reason, "__cause__", None), "errno", None) == errno.ENETUNREACH
 
 
 def _why(error: Exception) -> str:

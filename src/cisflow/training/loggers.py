@@ -1,5 +1,6 @@
 """Optional loggers beside `history.tsv`: TensorBoard, and Weights & Biases kept offline."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ def tensorboard(folder: Path, name: str, settings: Mapping[str, Any]) -> OnEpoch
 
 def wandb(folder: Path, name: str, settings: Mapping[str, Any]) -> OnEpoch:
     """Return a logger that writes offline runs to `folder/wandb`; `wandb sync` uploads them."""
+    # Offline runs as well would be reported to the makers, over the network.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     try:
         import wandb as library
     except ImportError as error:
