@@ -78,7 +78,7 @@ def end(status: str, message: str | None = None) -> None:
         return
     seconds, used, begun = time.time() - _started(), _used(), time.perf_counter()
     done = status == "done"
-    files = {name: {path: describe(path, done) for path in _running[-1][name]} for name in ("reads", "writes")}
+    files = {name: {path: _described(path, done) for path in _running[-1][name]} for name in ("reads", "writes")}
     _write(
         event="end",
         status=status,
@@ -92,6 +92,14 @@ def end(status: str, message: str | None = None) -> None:
         recording_seconds=round(time.perf_counter() - begun, 3),
     )
     _running.clear()
+
+
+def _described(path: str, digests: bool) -> dict[str, Any]:
+    try:
+        return describe(path, digests)
+    except OSError as error:
+        logging.getLogger("cisflow").warning("%s: the run record has no checksum of it: %s", path, error)
+        return {"unreadable": str(error)}
 
 
 def _ending(error: BaseException) -> tuple[str, str]:

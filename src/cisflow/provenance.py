@@ -96,7 +96,8 @@ def git_commit() -> str | None:
     peak_of_children()
     try:
         answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            # Many jobs ask at once: none is to write the index anew.
+            ["git", "--no-optional-locks", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
             capture_output=True, text=True, cwd=PACKAGE, check=False,
         )  # fmt: skip
     except OSError:  # there is no git, as on some compute nodes

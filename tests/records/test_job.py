@@ -177,6 +177,14 @@ def test_a_record_that_cannot_be_written_costs_no_result(root, script):
     assert "the run record is incomplete" in done.stderr
 
 
+def test_what_cannot_be_read_for_its_checksum_costs_no_result(root, script):
+    name = "x" * 300
+    done = run(root, script, "write", name)
+    assert done.returncode == 0
+    assert "the run record has no checksum of it" in done.stderr
+    assert "File name too long" in lines(script)[1]["reads"][name]["unreadable"]
+
+
 def test_a_wrong_flag_of_the_record_is_refused(root, script):
     done = run(root, script, "write", "--asked", "nothing")
     assert done.returncode == 2
