@@ -24,7 +24,6 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
 from cisflow.config.project import load_project
 from cisflow.errors import CisflowError
-from cisflow.provenance import code_hash
 from snakemake.exceptions import WorkflowError
 
 try:

@@ -1,6 +1,7 @@
 """The rules of the house that a program can check: style, environments, rule files, the map of the stages."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -54,6 +55,7 @@ def test_the_environment_is_the_locked_one(root):
     assert differ == {}
 
 
+@functools.cache
 def conda_pins(path) -> dict[str, str]:
     """Return the versions of a conda file by pip's names, each of which is exact."""
     dependencies = yaml.safe_load(path.read_text())["dependencies"]

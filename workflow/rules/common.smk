@@ -12,6 +12,7 @@ from cisflow.config.project import BASE
 from cisflow.config.sources import share_mirrors
 from cisflow.config.strict import did_you_mean
 from cisflow.figures.captions import CAPTIONS
+from cisflow.provenance import code_hash
 from cisflow.software import prepare
 from cisflow.trials import paths_of
 
