@@ -1,14 +1,17 @@
 """What jobs ask under a profile: Snakemake's own dry run, read job by job."""
 
 import json
+import logging
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from cisflow.cli.profiles import DEPLOYMENT, Profile
@@ -144,18 +147,50 @@ def _words(printed: str) -> str:
     )
 
 
-def asked(run: Run, local: Iterable[str] = ()) -> list[Asked]:
-    """Return the most that the jobs of each rule ask in each place, those of local rules left out."""
-    local = {*local}
-    first = _most(job for job in run.jobs if job.rule not in local)
-    last = _most(job for job in run.last if job.rule not in local)
+def asked(run: Run, profile: Profile | None = None, local: Iterable[str] = ()) -> list[Asked]:
+    """Return the most that the jobs of each rule ask in each place, those of local rules left out.
+
+    Jobs that name no partition go where the profile's file of partitions sends them, at each attempt anew.
+    """
+    local, places = {*local}, Places(profile)
+    first = _most((job for job in run.jobs if job.rule not in local), places)
+    last = _most((job for job in run.last if job.rule not in local), places)
     return [replace(one, last=last.get(key)) for key, one in first.items()]
 
 
-def _most(jobs: Iterable[Job]) -> dict[tuple[str, ...], Asked]:
+class Places:
+    """The partitions of a profile's file, among which the executor plugin itself chooses."""
+
+    def __init__(self, profile: Profile | None):
+        self.text = profile.partitions if profile else None
+        self.partitions: list[Any] = []
+        if self.text is not None:
+            with suppress(Exception):  # what is wrong with the file is told by `partition_findings`
+                from snakemake_executor_plugin_slurm.partitions import read_partition_file
+
+                self.partitions = read_partition_file(self.text.path)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Return file and line of each partition of the file."""
+        return {one.name: self.text.at(f"{one.name}:") for one in self.partitions} if self.text else {}
+
+    def of(self, job: Job) -> tuple[str, str]:
+        """Return the partition of a job, and file and line of it; of none that fits, nothing and the file."""
+        if not self.partitions or self.text is None:
+            return "", ""
+        from snakemake_executor_plugin_slurm.partitions import get_best_partition
+
+        resources = {name: int(value) if value.isdigit() else value for name, value in _known(job).items()}
+        as_plugin = SimpleNamespace(name=job.rule, threads=job.threads, resources=resources)
+        name = get_best_partition(self.partitions, as_plugin, logging.getLogger("cisflow.silent"))
+        return (name, self.text.at(f"{name}:")) if name else ("", str(self.text.path))
+
+
+def _most(jobs: Iterable[Job], places: Places) -> dict[tuple[str, ...], Asked]:
     found: dict[tuple[str, ...], Asked] = {}
     for job in jobs:
-        one = _asked(job)
+        one = _asked(job, places)
         key = (one.rule, one.partition, one.account, one.qos, one.constraint, one.model)
         other = found.get(key)
         found[key] = one if other is None else replace(
@@ -165,15 +200,21 @@ def _most(jobs: Iterable[Job]) -> dict[tuple[str, ...], Asked]:
     return found
 
 
-def _asked(job: Job) -> Asked:
+def _known(job: Job) -> dict[str, str]:
+    """Return the resources of a job that have a value before it runs."""
+    return {name: value for name, value in job.resources.items() if value not in ("", "<TBD>", "None")}
+
+
+def _asked(job: Job, places: Places) -> Asked:
     """Return what a job asks of Slurm, as the executor plugin reads its resources."""
-    has = {name: value for name, value in job.resources.items() if value not in ("", "<TBD>", "None")}
+    has = _known(job)
+    partition, named = (has["slurm_partition"], "") if has.get("slurm_partition") else places.of(job)
     gpus = parse_gpus(has.get("gres", ""))
     count = _whole(has.get("gpu")) or sum(gpus.values())
     cpus = _whole(has.get("cpus_per_task")) or _whole(has.get("cpus_per_gpu")) * count or job.threads
     return Asked(
         job.rule,
-        has.get("slurm_partition", ""),
+        partition,
         has.get("slurm_account", ""),
         has.get("qos", ""),
         has.get("constraint", ""),
@@ -183,6 +224,7 @@ def _asked(job: Job) -> Asked:
         _whole(has.get("mem_mb_per_cpu")) * cpus or _whole(has.get("mem_mb")),
         cpus,
         count,
+        named,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from cisflow.cli.asked import Job, Run, asked, dry_run
+from cisflow.cli.asked import Job, Places, Run, asked, dry_run
 from cisflow.cli.costs import disk_of, size_of
 from cisflow.cli.deployment import (
     conda_findings,
@@ -19,12 +19,13 @@ from cisflow.cli.deployment import (
     tool_findings,
 )
 from cisflow.cli.findings import Finding
-from cisflow.cli.misfits import is_placeholder, misfits, partitions_told, reachable
+from cisflow.cli.misfits import is_placeholder, misfits, missing_partitions, partitions_told, reachable
 from cisflow.cli.profiles import (
     Profile,
     known_resources,
     known_settings,
     local_rules,
+    partition_findings,
     placeholder_findings,
     read_profile,
     rules_of,
@@ -100,6 +101,7 @@ def _planned(planned: "Future[Run]", targets: Sequence[str]) -> tuple[Run | None
 def _settings(profile: Profile, run: Run | None) -> Iterator[Finding]:
     """Yield what is wrong with a profile whatever the cluster is."""
     yield from placeholder_findings(profile)
+    yield from partition_findings(profile)
     unknown = list(unknown_settings(profile, known_settings()))
     yield from unknown
     jobs = run.jobs if run else ()
@@ -114,12 +116,12 @@ def _settings(profile: Profile, run: Run | None) -> Iterator[Finding]:
 
 
 def _asked(profile: Profile, cluster: Cluster, run: Run) -> Iterator[Finding]:
-    wanted = asked(run, local_rules())
+    wanted = asked(run, profile, local_rules())
     names = (name for one in wanted for name in one.partition.split(",") if name)
     yield from partitions_told(cluster, names)
     if not cluster.partitions:
         return
-    found = list(misfits(wanted, cluster, str(profile.path)))
+    found = [*missing_partitions(Places(profile).named, cluster), *misfits(wanted, cluster, str(profile.path))]
     yield from found
     waiting = any(is_placeholder(one.partition) or is_placeholder(one.account) for one in wanted)
     if waiting:

@@ -109,14 +109,19 @@ def _misfits(one: Asked, cluster: Cluster, profile: str) -> Iterator[Finding]:
     yield from _account(one, cluster, profile)
     partitions = []
     for name in _partition_names(one, cluster):
-        if name not in cluster.partitions:
+        if name in cluster.partitions:
+            partitions.append(cluster.partitions[name])
+        elif not one.named:  # those of a file of partitions are told once, with their line
             yield Finding(
                 "problem", f"there is no partition '{name}'.{did_you_mean(name, cluster.partitions)}",
-                f"correct slurm_partition in {profile} (sinfo --summarize lists the partitions)",
+                f"correct {one.named or f'slurm_partition in {profile}'} (sinfo --summarize lists the partitions)",
             )  # fmt: skip
-        else:
-            partitions.append(cluster.partitions[name])
-    if not one.partition and not partitions:
+    if not one.partition and one.named:
+        yield Finding(
+            "problem", f"asks what no partition of {one.named} gives ({_said(one)}): jobs would go to the default",
+            f"add a partition with these limits to {one.named}, or ask less in {profile}",
+        )  # fmt: skip
+    elif not one.partition and not partitions:
         yield Finding(
             "problem", "no partition is named, and this cluster has no default one",
             f"add slurm_partition to default-resources in {profile} (sinfo --summarize lists the partitions)",
@@ -127,6 +132,21 @@ def _misfits(one: Asked, cluster: Cluster, profile: str) -> Iterator[Finding]:
         yield from (finding for some in found for finding in some)
     elif found:
         yield from next(some for some in found if all(finding.level != "problem" for finding in some))
+
+
+def _said(one: Asked) -> str:
+    gpus = f", {one.gpus} GPUs {one.model}".rstrip() if one.gpus else ""
+    return f"{_times(one.minutes)}, {_gb(one.memory)}, {one.cpus} CPUs{gpus}"
+
+
+def missing_partitions(named: Mapping[str, str], cluster: Cluster) -> Iterator[Finding]:
+    """Yield a problem for each partition that there is not, with where it is named, whether or not a job goes there."""
+    for name, place in named.items():
+        if name not in cluster.partitions and not is_placeholder(name):
+            yield Finding(
+                "problem", f"{place}: there is no partition '{name}'.{did_you_mean(name, cluster.partitions)}",
+                "correct its name (sinfo --summarize lists the partitions)",
+            )  # fmt: skip
 
 
 def is_placeholder(text: str) -> bool:

@@ -1,8 +1,9 @@
 """A Snakemake profile, as far as it can be wrong before it is used: placeholders, and settings that nothing knows."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,15 +28,15 @@ TELLING = {
 # Resources that Snakemake itself knows; it makes the second name of a size out of the first.
 OWN = ("mem", "mem_mb", "mem_mib", "disk", "disk_mb", "disk_mib", "runtime", "tmpdir", "threads", "attempt")
 PLUGINS = ("snakemake_executor_plugin_slurm", "snakemake_executor_plugin_slurm_jobstep")
+PARTITIONS, OF_PARTITIONS = "slurm-partition-config", "SNAKEMAKE_SLURM_PARTITIONS"
 DEPLOYMENT = ("software-deployment-method", "sdm", "deployment-method", "deployment")
 
 
 @dataclass(frozen=True)
-class Profile:
-    """A profile: its file, what is in it, and its lines."""
+class Text:
+    """A file of a profile, and its lines."""
 
     path: Path
-    settings: Mapping[str, Any]
     lines: tuple[str, ...]
 
     def at(self, word: str) -> str:
@@ -44,6 +45,14 @@ class Profile:
             if word in _plain(line):
                 return f"{self.path}:{number}"
         return str(self.path)
+
+
+@dataclass(frozen=True)
+class Profile(Text):
+    """A profile: its file with its lines, what is in it, and the file of partitions that it names, if it does."""
+
+    settings: Mapping[str, Any]
+    partitions: Text | None = None
 
     def entries(self, key: str) -> dict[str, str]:
         """Return the entries of a setting that holds `name=value` pairs, as a list or as a mapping, one or two deep."""
@@ -94,25 +103,31 @@ def read_profile(name: str, root: Path = Path()) -> Profile:
     """
     path = find_profile(name, root)
     settings = load(path)
-    return Profile(path, settings, tuple(path.read_text().splitlines()))
+    named = settings.get(PARTITIONS) or os.environ.get(OF_PARTITIONS)
+    places = [place for place in (path.parent / str(named), root / str(named)) if named and place.is_file()]
+    return Profile(path, _lines(path), settings, Text(places[0], _lines(places[0])) if places else None)
 
 
-def placeholders(profile: Profile) -> Iterator[tuple[str, str]]:
-    """Yield file and line, and what stands there in angle brackets; comments are passed over."""
-    for number, line in enumerate(profile.lines, 1):
-        for found in PLACEHOLDER.findall(_plain(line)):
-            yield f"{profile.path}:{number}", found
+def _lines(path: Path) -> tuple[str, ...]:
+    return tuple(path.read_text().splitlines())
+
+
+def placeholders(profile: Profile) -> Iterator[tuple[Path, int, str]]:
+    """Yield file, line, and what stands there in angle brackets; comments are passed over."""
+    for text in filter(None, (profile, profile.partitions)):
+        for number, line in enumerate(text.lines, 1):
+            yield from ((text.path, number, found) for found in PLACEHOLDER.findall(_plain(line)))
 
 
 def placeholder_findings(profile: Profile) -> Iterator[Finding]:
     """Yield a problem for each placeholder: its lines, and the command that tells its value."""
-    lines: dict[str, list[str]] = {}
-    for place, text in placeholders(profile):
-        lines.setdefault(text, []).append(place.rpartition(":")[2])
+    lines: dict[tuple[str, Path], list[str]] = {}
+    for path, number, text in placeholders(profile):
+        lines.setdefault((text, path), []).append(str(number))
     if not lines:
         yield Finding("ok", f"{profile.path} has no placeholders")
-    for text, numbers in lines.items():
-        where = f"{profile.path}:{', '.join(dict.fromkeys(numbers))}"
+    for (text, path), numbers in lines.items():
+        where = f"{path}:{', '.join(dict.fromkeys(numbers))}"
         yield Finding("problem", f"{where}: {text} is a placeholder", f"fill it in; what to write: {telling(text)}")
 
 
@@ -191,6 +206,47 @@ def _only_close(name: str, known: Iterable[str]) -> str:
     """Return a close name; there are too many for the list of all to be a help."""
     close = get_close_matches(name, sorted(known), n=1)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def partition_findings(profile: Profile) -> Iterator[Finding]:
+    """Yield what is wrong with a profile's file of partitions: there is none, it is not YAML, or has unknown limits."""
+    named = profile.settings.get(PARTITIONS)
+    if profile.partitions is None:
+        if named:
+            at = profile.at(PARTITIONS)
+            yield Finding(
+                "problem", f"{at}: there is no file {named}", "write it, or remove the setting (docs/cluster.md)"
+            )
+        return
+    text = profile.partitions
+    try:
+        declared = load(text.path).get("partitions")
+    except CisflowError as error:
+        yield Finding("problem", str(error), f"correct {text.path}")
+        return
+    if not isinstance(declared, Mapping) or not declared:
+        yield Finding("problem", f"{text.path}: there is no section 'partitions'", "partitions: {<name>: {max_gpu: 0}}")
+        return
+    known = _partition_limits()
+    for name, limits in declared.items():
+        if not isinstance(limits, Mapping):
+            yield Finding("problem", f"{text.at(name)}: partition '{name}' has no limits", f"{name}: {{max_gpu: 0}}")
+            continue
+        for key in limits if known else ():
+            if key not in known:
+                hint = did_you_mean(key, known)
+                yield Finding(
+                    "problem", f"{text.at(f'{key}:')}: '{key}' is no limit of a partition.{hint}", "correct it"
+                )
+
+
+def _partition_limits() -> set[str]:
+    """Return the limits that the installed executor plugin knows; none if it is not installed, or has no such file."""
+    try:
+        from snakemake_executor_plugin_slurm.partitions import PartitionLimits
+    except ImportError:
+        return set()
+    return {field.name for field in fields(PartitionLimits)} | {"cluster", "clusters", "slurm_cluster"}
 
 
 def rules_of(root: Path = Path()) -> set[str]:

@@ -113,7 +113,10 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Asked:
-    """The most that the jobs of a rule ask in one place: minutes, MB, CPUs, GPUs; a last attempt asks most."""
+    """The most that the jobs of a rule ask in one place: minutes, MB, CPUs, GPUs.
+
+    `named` is where its partition is named, `last` what the last attempt asks.
+    """
 
     rule: str
     partition: str = ""
@@ -126,6 +129,7 @@ class Asked:
     memory: float = 0
     cpus: int = 1
     gpus: int = 0
+    named: str = ""
     last: "Asked | None" = None
 
 

@@ -156,7 +156,9 @@ def room_findings(folder: str | Path, need: Need, what: str, mend: str) -> Itera
 
 
 def _gb(size: float) -> str:
-    return "no limit" if math.isinf(size) else f"{size / 1e9:,.{0 if size >= 1e10 else 1}f} GB"
+    if math.isinf(size):
+        return "no limit"
+    return f"{size / 1e6:,.0f} MB" if size < 1e8 else f"{size / 1e9:,.{0 if size >= 1e10 else 1}f} GB"
 
 
 def _files(files: float) -> str:
