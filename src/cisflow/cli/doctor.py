@@ -176,7 +176,8 @@ def _slurm() -> Iterator[Finding]:
         return
     if find_spec("snakemake_executor_plugin_slurm") is None:
         yield Finding("problem", "snakemake's Slurm executor is not installed", "make environment")
-    yield from placeholder_findings(read_profile("slurm"))
+    # No problem of this machine before somebody means to use the profile.
+    yield from (found._replace(level="note") for found in placeholder_findings(read_profile("slurm")) if found.mend)
     yield Finding("note", "there is a Slurm here, which was not asked", "cisflow doctor --profile slurm")
 
 
