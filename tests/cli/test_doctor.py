@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from cisflow import cli
 from cisflow.cli import cluster as cluster_module
 from cisflow.cli.asked import Job
-from cisflow.cli.cluster import examine_profile, source_findings
+from cisflow.cli.cluster import _forgotten, examine_profile, source_findings
+from cisflow.cli.profiles import read_profile
+from cisflow.cli.slurm import ask_all, read_cluster
 from cisflow.config.project import load_project
 from cisflow.errors import CisflowError
 
@@ -106,6 +108,15 @@ def test_a_profile_that_fits_is_ready(slurm, profile):
     assert output.strip().endswith("ready"), output
     assert code == 0
     assert "rules ask can be had" in output
+
+
+def test_jobs_that_squeue_forgets_too_soon_are_told(slurm, profile):
+    folder = slurm()
+    read = read_profile(profile(FILLED + "slurm-status-command: squeue\n"))
+    assert list(_forgotten(read, read_cluster(ask_all()))) == []
+    (folder / "config.txt").write_text(CONFIG.replace("300 sec", "60 sec"))
+    (finding,) = _forgotten(read, read_cluster(ask_all()))
+    assert "config.yaml:6: squeue forgets jobs 60 s after their end (MinJobAge)" in finding.text
 
 
 def test_a_controller_that_hangs_does_not_hang_the_doctor(slurm, profile, monkeypatch):

@@ -1,6 +1,7 @@
 """`cisflow doctor --profile`: is this cluster ready for these figures? Everything at once, with what mends it."""
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,6 +41,8 @@ from cisflow.errors import CisflowError
 
 # An environment of torch with CUDA is the largest; that of all packages without CUDA has 2.7 GB in 65,000 files.
 ENVIRONMENT = Need(6e9, 60_000)
+STATUS = "slurm-status-command"
+POLL = 180  # seconds between two questions of the executor plugin, at most
 FILES = 30  # that a job writes: outputs, log, benchmark, and what Snakemake and Slurm note of it
 SCRATCH = Need(1e9, 1000)  # results are written where they belong; only tools use a job's temporary folder
 
@@ -134,7 +137,7 @@ def _asked(profile: Profile, cluster: Cluster, run: Run) -> Iterator[Finding]:
 
 
 def _limits(profile: Profile, cluster: Cluster) -> Iterator[Finding]:
-    """Yield whether more jobs will be submitted than an account takes, and a status command that loses jobs."""
+    """Yield whether more jobs will be submitted than an account takes, and whether their end may be missed."""
     account = profile.entries("default-resources").get("slurm_account", "").strip("\"'")
     least = min((a.submitted for a in cluster.associations or () if a.account == account), default=float("inf"))
     jobs = str(profile.settings.get("jobs", ""))
@@ -144,10 +147,16 @@ def _limits(profile: Profile, cluster: Cluster) -> Iterator[Finding]:
             f"{profile.at('jobs:')}: up to {jobs} jobs are submitted, and account '{account}' takes {least:g} at once",
             f"jobs: {least:g}",
         )  # fmt: skip
-    if profile.settings.get("slurm-status-command") == "squeue":
+    yield from _forgotten(profile, cluster)
+
+
+def _forgotten(profile: Profile, cluster: Cluster) -> Iterator[Finding]:
+    """Yield whether Slurm forgets jobs before Snakemake has asked squeue how they ended."""
+    age = re.match(r"\d+", cluster.config.get("MinJobAge", ""))
+    if profile.settings.get(STATUS) == "squeue" and age and 0 < int(age[0]) < POLL:
         yield Finding(
-            "note", f"{profile.at('slurm-status-command')}: squeue forgets jobs soon after their end",
-            "slurm-status-command: sacct",
+            "problem", f"{profile.at(STATUS)}: squeue forgets jobs {age[0]} s after their end (MinJobAge), and is asked every "
+            f"{POLL} s", f"{STATUS}: sacct; or ask the administrators for MinJobAge=300, which is Slurm's default",
         )  # fmt: skip
 
 

@@ -111,23 +111,23 @@ def modules_of(root: Path, rules: Iterable[str]) -> list[str]:
 
 
 def module_findings(names: Sequence[str]) -> Iterator[Finding]:
-    """Yield which environment modules are not there; the shell of a login is asked, as jobs ask theirs."""
+    """Yield which environment modules are not there; a shell is asked as those of jobs are, which read BASH_ENV."""
     if not names:
         return
     try:
-        printed = answer(["bash", "-lc", AVAILABLE, "modules", *names], SECONDS)
+        printed = answer(["bash", "-c", AVAILABLE, "modules", *names], SECONDS)
     except CisflowError as error:
         yield Finding(
             "problem",
             f"jobs get their software by environment modules, and there is no 'module' here: {error}",
-            "source the init file of your modules in ~/.bash_profile, and export BASH_ENV for jobs (docs/cluster.md)",
+            "export BASH_ENV=<the init file of your modules>, as /usr/share/modules/init/bash (docs/cluster.md)",
         )  # fmt: skip
         return
     missing = re.findall(r"^missing (.+)$", printed, flags=re.MULTILINE)
     if missing:
         yield Finding(
             "problem", f"{len(missing)} of {len(names)} environment modules are not there: {', '.join(missing)}",
-            "module use <folder of modulefiles>, in ~/.bash_profile; module avail cisflow",
+            "export MODULEPATH=<their folder>:$MODULEPATH, then ask again; module avail cisflow",
         )  # fmt: skip
     else:
         yield Finding("ok", f"{len(names)} environment modules are there")
