@@ -1,9 +1,11 @@
 """`cisflow doctor --profile slurm` asks a real Slurm, and says what it is like at that moment."""
 
+import re
 import time
 
 import pytest
 import yaml
+from tests.cli.test_cluster_page import commands
 from tests.cluster.conftest import Slurm, fill_in, needed
 
 from cisflow.cli.cluster import examine_profile
@@ -89,6 +91,29 @@ def test_the_doctor_waits_for_no_controller_that_is_gone(slurm, asked):
     assert finding.level == "problem"
     assert finding.text.startswith("Slurm does not answer: ")
     assert seconds < 25
+
+
+def test_slurm_takes_the_commands_of_the_page(slurm, root):
+    """Those that only ask are run as they stand; of those that submit, with what this cluster has, Slurm is asked if."""
+    filled = {"<your account>": "genomics", "<CPU partition>": "cpu", "<GPU partition>": "gpu", "$USER": "root"}
+    small = {"--time": "60", "--mem": "100", "--cpus-per-task": "1"}
+    text = re.sub(
+        "|".join(map(re.escape, filled)), lambda found: filled[found[0]], (root / "docs/cluster.md").read_text()
+    )
+    tried = []
+    for program, *words in commands(text):
+        if program not in ("sinfo", "sacctmgr", "scontrol", "squeue", "sbatch") or not words or "<job" in words:
+            continue
+        if program == "sbatch":
+            options = (word.partition("=")[0] for word in words)
+            words = [
+                "--test-only",
+                *(f"{o}={small[o]}" if o in small else w for o, w in zip(options, words, strict=True)),
+            ]
+        slurm.run(program, *words)
+        tried.append(program)
+    assert {"sinfo", "sacctmgr", "scontrol", "squeue", "sbatch"} <= set(tried)
+    assert tried.count("sbatch") >= 2
 
 
 def test_the_doctor_refuses_a_cluster_without_accounting(tmp_path, monkeypatch):

@@ -155,8 +155,9 @@ def _forgotten(profile: Profile, cluster: Cluster) -> Iterator[Finding]:
     age = re.match(r"\d+", cluster.config.get("MinJobAge", ""))
     if profile.settings.get(STATUS) == "squeue" and age and 0 < int(age[0]) < POLL:
         yield Finding(
-            "problem", f"{profile.at(STATUS)}: squeue forgets jobs {age[0]} s after their end (MinJobAge), and is asked every "
-            f"{POLL} s", f"{STATUS}: sacct; or ask the administrators for MinJobAge=300, which is Slurm's default",
+            "problem",
+            f"{profile.at(STATUS)}: squeue forgets jobs {age[0]} s after their end (MinJobAge), asked every {POLL} s",
+            f"{STATUS}: sacct; or ask the administrators for MinJobAge=300, which is Slurm's default",
         )  # fmt: skip
 
 
