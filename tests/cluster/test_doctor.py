@@ -94,7 +94,7 @@ def test_the_doctor_waits_for_no_controller_that_is_gone(slurm, asked):
 
 
 def test_slurm_takes_the_commands_of_the_page(slurm, root):
-    """Those that only ask are run as they stand; of those that submit, with what this cluster has, Slurm is asked if."""
+    """Those that only ask are run as they stand; those that submit are only tested, with what this cluster has."""
     filled = {"<your account>": "genomics", "<CPU partition>": "cpu", "<GPU partition>": "gpu", "$USER": "root"}
     small = {"--time": "60", "--mem": "100", "--cpus-per-task": "1"}
     text = re.sub(
