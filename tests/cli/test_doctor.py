@@ -93,9 +93,9 @@ def test_what_rules_ask_is_held_against_the_partitions_they_go_to(slurm, profile
     problems = [text.replace(f"{mine}/", "") for level, text in findings if level == "problem"]
     assert problems == [
         "partitions.yaml:4: there is no partition 'gpux'. Did you mean 'gpu'?",
-        "train: asks 166.7 h, and partition gpu gives at most 48 h",
         "filters: asks a GPU 'A10', which partition gpu does not have. Did you mean 'a100'?",
         "tomtom: asks 9,000 GB, and a node of partition cpu has at most 1,031 GB",
+        "train: asks 166.7 h, and partition gpu gives at most 48 h",
         "config.yaml:2: up to 600 jobs are submitted, and account 'genomics' takes 500 at once",
     ]
     texts = " ".join(text for _, text in findings)

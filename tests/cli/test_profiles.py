@@ -181,7 +181,7 @@ def test_a_dry_run_is_read_job_by_job():
 
 def test_the_most_that_a_rule_asks_in_one_place_is_asked():
     jobs = tuple(parse_jobs(PRINTED))
-    train, model, all_ = asked(Run(jobs, jobs))
+    all_, train, model = asked(Run(jobs, jobs))
     assert (train.partition, train.gpus, train.cpus, train.memory, train.minutes) == ("a,b", 1, 4, 4000, 240)
     assert (model.model, model.gpus, model.cpus, model.memory) == ("a100", 2, 16, 9000)
     assert (all_.memory, all_.partition) == (500, "")

@@ -155,7 +155,7 @@ def asked(run: Run, profile: Profile | None = None, local: Iterable[str] = ()) -
     local, places = {*local}, Places(profile)
     first = _most((job for job in run.jobs if job.rule not in local), places)
     last = _most((job for job in run.last if job.rule not in local), places)
-    return [replace(one, last=last.get(key)) for key, one in first.items()]
+    return [replace(one, last=last.get(key)) for key, one in sorted(first.items())]
 
 
 class Places:
