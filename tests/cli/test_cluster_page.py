@@ -30,7 +30,7 @@ PAGE = Path("docs/cluster.md")
 OTHERS = {"cd", "git", "source", "export", "tmux", "tail", "rsync", "sinfo", "sacctmgr", "scontrol", "squeue", "sacct",
           "sbatch", "srun", "df", "quota", "lfs", "module", "hostname", "nvidia-smi"}  # fmt: skip
 # What the page says of commands that are made at the same time as it; empty when all are here.
-AWAITED = {"explain", "records", "sources"}
+AWAITED = {"explain"}
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cisflow import cli
 from cisflow.cli import cluster as cluster_module
 from cisflow.cli.asked import Job
-from cisflow.cli.cluster import _forgotten, examine_profile, source_findings
+from cisflow.cli.cluster import _forgotten, _image, examine_profile, source_findings
 from cisflow.cli.profiles import read_profile
 from cisflow.cli.slurm import ask_all, read_cluster
 from cisflow.config.project import load_project
@@ -149,6 +149,19 @@ def test_a_profile_that_cannot_be_read_is_one_problem(tmp_path, name, text):
     (finding,) = examine_profile(name if name == "slrum" else str(tmp_path / name), [], None)
     assert finding.level == "problem"
     assert text in finding.text
+
+
+def test_an_image_of_containers_has_to_be_named_and_there(profile, tmp_path):
+    read = read_profile(profile("software-deployment-method: [apptainer]\n"))
+    (finding,) = _image(read, Path("config/config.yaml"))
+    assert finding.text == "jobs run in a container, and none is named"
+    config = tmp_path / "config.yaml"
+    config.write_text(Path("config/config.yaml").read_text().replace("container: null", "container: mine.sif"))
+    (finding,) = _image(read, config)
+    assert (finding.text, finding.mend) == (
+        "there is no image mine.sif",
+        "apptainer build mine.sif containers/cisflow.def",
+    )
 
 
 def test_source_files_count_as_here_once_they_are_in_a_mirror(tmp_path, monkeypatch):

@@ -5,12 +5,12 @@ import time
 
 import pytest
 import yaml
-from tests.cli.test_cluster_page import commands
-from tests.cluster.conftest import Slurm, fill_in, needed
 
 from cisflow.cli.cluster import examine_profile
 from cisflow.cli.misfits import reachable
 from cisflow.cli.slurm import ask_all, read_cluster
+from tests.cli.test_cluster_page import commands
+from tests.cluster.conftest import Slurm, fill_in, needed
 
 TARGET = "results/tasks/task1/motifs/tomtom.tsv"
 
@@ -34,17 +34,14 @@ def texts(found: list[tuple[str, str]], level: str) -> str:
 
 
 def test_the_doctor_tells_what_the_cluster_has_and_what_does_not_fit(asked):
-    found = asked()
+    found = asked(**{"set-resources": ["train:runtime=4000"]})
     told = texts(found, "ok")
     assert "answers (cluster cisflow)" in told
     assert "accounting answers (sacct)" in told
-    assert "partition gpu: 1 nodes (1 work), up to 2 h a job, 2 CPUs and 8 GB a node, GPUs a node: 2 standin" in told
+    assert "partition gpu: 1 nodes (1 work), up to 48 h a job, 2 CPUs and 8 GB a node, GPUs a node: 2 standin" in told
     assert "partition cpu: 1 nodes (1 work)" in told
-    # The cluster of the tests ends jobs after two hours, and a training of paper scale asks for four.
-    problems = texts(found, "problem")
-    assert "train: asks 4 h, and partition gpu gives at most 2 h" in problems
-    assert "tomtom" not in problems
-    assert "account" not in problems
+    assert texts(found, "problem") == "train: asks 66.67 h, and partition gpu gives at most 48 h"
+    assert "jobs on other nodes must see it" not in texts(found, "note")
 
 
 def test_the_doctor_finds_accounts_models_and_sizes_that_are_not_there(asked):

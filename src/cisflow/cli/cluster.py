@@ -35,12 +35,14 @@ from cisflow.cli.profiles import (
     unknown_settings,
 )
 from cisflow.cli.slurm import Cluster, ask_all, read_cluster
+from cisflow.cli.sources import item_of, state
 from cisflow.cli.space import Need, existing, mount_of, room_findings, shared_findings, sized, summed
-from cisflow.config.project import Project, load_project
+from cisflow.config.project import BASE, Project, load_project
 from cisflow.errors import CisflowError
 
 # An environment of torch with CUDA is the largest; that of all packages without CUDA has 2.7 GB in 65,000 files.
 ENVIRONMENT = Need(6e9, 60_000)
+FETCH = "fetch_source"
 STATUS = "slurm-status-command"
 POLL = 180  # seconds between two questions of the executor plugin, at most
 FILES = 30  # that a job writes: outputs, log, benchmark, and what Snakemake and Slurm note of it
@@ -80,6 +82,7 @@ def examine_profile(name: str, targets: Sequence[str], config: Path | None) -> I
         if cluster and run:
             yield from _asked(profile, cluster, run)
         yield from _software(profile, run, conda, targets, cluster)
+        yield from _image(profile, config)
         yield from _needs(profile, run, conda, config, cluster, targets)
 
 
@@ -178,8 +181,29 @@ def _software(
         yield from shared_findings(sys.prefix, _nodes(cluster), mount_of(sys.prefix))
 
 
+def _image(profile: Profile, config: Path | None) -> Iterator[Finding]:
+    """Yield whether the image of containers is named, and there if it is a file."""
+    if not {"apptainer", "singularity"} & {*methods(profile)}:
+        return
+    try:
+        named = _project(profile, config).settings.container
+    except CisflowError:
+        return  # said already
+    if named is None:
+        mend = "container: <image>.sif in config/config.yaml (docs/environments.md)"
+        yield Finding("problem", "jobs run in a container, and none is named", mend)
+    elif "://" not in named and not Path(named).exists():
+        yield Finding("problem", f"there is no image {named}", f"apptainer build {named} containers/cisflow.def")
+
+
+def _project(profile: Profile | None, config: Path | None) -> Project:
+    named = profile.values("configfile") if profile else []
+    return load_project(config or (named or [BASE])[-1])
+
+
 def _nodes(cluster: Cluster | None) -> int:
-    return sum(n.count for p in (cluster.partitions.values() if cluster else ()) for n in p.nodes)
+    """Return how many nodes there are at least: partitions may share them."""
+    return max((sum(n.count for n in p.nodes) for p in cluster.partitions.values()), default=0) if cluster else 0
 
 
 def _needs(
@@ -187,9 +211,8 @@ def _needs(
     targets: Sequence[str],
 ) -> Iterator[Finding]:  # fmt: skip
     """Yield whether there is room for what will be made, and the files that it is made from."""
-    own = (profile.values("configfile") if profile else None) or ["config/config.yaml"]
     try:
-        project = load_project(config or own[0])
+        project = _project(profile, config)
     except CisflowError:
         return  # said already, with its lines, by what looks at the configuration
     yield from shared_findings(Path().absolute(), _nodes(cluster), mount_of(Path()))
@@ -263,9 +286,7 @@ def _results(project: Project, jobs: Iterable[Job]) -> Need:
 
 def _fetched(project: Project, jobs: Iterable[Job]) -> dict[str, float | None]:
     """Return the files that jobs fetch, and their sizes where the configuration tells them."""
-    found = (
-        (job.wildcards.get("source", ""), job.wildcards.get("file", "")) for job in jobs if job.rule == "fetch_source"
-    )
+    found = ((job.wildcards.get("source", ""), job.wildcards.get("file", "")) for job in jobs if job.rule == FETCH)
     known = ((source, file) for source, file in found if file in getattr(project.sources.get(source), "files", {}))
     return {file: project.sources[source].files[file].size for source, file in known}
 
@@ -276,21 +297,20 @@ def _sources(project: Project, jobs: Iterable[Job]) -> Need:
 
 def source_findings(project: Project, jobs: Iterable[Job], targets: Sequence[str]) -> Iterator[Finding]:
     """Yield which files have to come over the network first: nodes often have none, and login nodes not always."""
-    wanted = _fetched(project, jobs)
-    folders = [*project.settings.mirror, *filter(None, os.environ.get("CISFLOW_MIRROR", "").split(os.pathsep))]
-    there = {path.name for folder in dict.fromkeys(folders) for path in Path(folder).rglob("*") if path.name in wanted}
-    missing = [name for name in wanted if name not in there]
+    items = [item_of(project, job.wildcards["source"], job.wildcards["file"]) for job in jobs if job.rule == FETCH]
+    missing = [item.wanted for item in items if state(project, item) in ("missing", "by hand")]
     if missing:
-        size = sum(wanted[name] or 0 for name in missing)
-        unknown = " and more" * any(wanted[name] is None for name in missing)
-        listed = ", ".join(missing[:5]) + (f" and {len(missing) - 5} others" if len(missing) > 5 else "")
+        size = sum(wanted.size or 0 for wanted in missing)
+        unknown = " and more" * any(wanted.size is None for wanted in missing)
+        listed = ", ".join(wanted.name for wanted in missing[:5])
+        listed += f" and {len(missing) - 5} others" * (len(missing) > 5)
         yield Finding(
             "note",
             f"{len(missing)} source files ({size / 1e9:.1f} GB{unknown}) are neither here nor in a mirror: {listed}; "
             "they are fetched where Snakemake runs, which needs the network",
             f"before, where there is a network: cisflow sources fetch --for {' '.join(targets) or '<target>'}",
         )  # fmt: skip
-    elif wanted:
-        yield Finding("ok", f"{len(wanted)} source files are in a mirror: no job needs the network")
+    elif items:
+        yield Finding("ok", f"{len(items)} source files are in a mirror: no job needs the network")
     else:
         yield Finding("ok", "all source files are here: no job needs the network")

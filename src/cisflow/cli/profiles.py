@@ -256,10 +256,8 @@ def rules_of(root: Path = Path()) -> set[str]:
 
 def local_rules(root: Path = Path()) -> set[str]:
     """Return the names of the rules that run where Snakemake runs."""
-    blocks = (
-        block for text in _rule_files(root) for block in re.findall(r"^localrules:((?:\n[ \t]+\w+,?)+)", text, re.M)
-    )
-    return {name for block in blocks for name in re.findall(r"\w+", block)}
+    rules = (rule for text in _rule_files(root) for rule in re.findall(r"^rule (\w+):\n((?: .*\n|\n)*)", text, re.M))
+    return {name for name, text in rules if re.search(r"^    localrule: True$", text, re.M)}
 
 
 def _rule_files(root: Path) -> Iterator[str]:
