@@ -320,11 +320,29 @@ def crate(
 
 
 @app.command()
-def doctor(config: Config = CONFIG) -> None:
-    """Check this machine and the configuration; each problem comes with the command that mends it."""
+def doctor(
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Look at this profile and its cluster, too: slurm, or the path of one.", metavar="PROFILE"),
+    ] = None,
+    targets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for", help="What will be made, as results/figures/fig1.pdf: its space and files.", metavar="TARGET"
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Configuration. Default: that of the profile, or config/config.yaml.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Check this machine and the configuration; each problem comes with the command that mends it.
+
+    With --profile, Slurm is asked what it has and allows, and that is held against what the rules ask.
+    """
     from cisflow.cli.doctor import examine
 
-    if not examine(config, out):
+    if not examine(config, out, profile, targets or ()):
         raise typer.Exit(1)
 
 

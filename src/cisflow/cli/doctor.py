@@ -5,43 +5,47 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from rich.console import Console
 
+from cisflow.cli.findings import Finding, show
+from cisflow.cli.profiles import placeholder_findings, read_profile
 from cisflow.config.preflight import check_files, missing_files
-from cisflow.config.project import Project, load_project
+from cisflow.config.project import BASE, Project, load_project
 from cisflow.errors import CisflowError
 
 LOCK = Path("requirements.lock")
 FREE_DISK = 5e9  # bytes; the paper-scale results of Task 1 take about 1 GB
-PLACEHOLDER = re.compile(r"^[^#\n]*(<[A-Za-z][A-Za-z -]*>)", re.MULTILINE)
 
 
-class Finding(NamedTuple):
-    """One thing that was looked at: 'ok', 'note' or 'problem', what was found, and what mends it."""
+def examine(config: Path | None, out: Console, profile: str | None = None, targets: Sequence[str] = ()) -> bool:
+    """Print every finding; return whether there is no problem.
 
-    level: str
-    text: str
-    mend: str = ""
+    Parameters
+    ----------
+    config
+        Configuration; default: that of the profile, or config/config.yaml.
+    out
+        Where to print.
+    profile
+        A profile whose settings and cluster are looked at, too.
+    targets
+        What Snakemake will be asked for; the room and the files that they need are looked at, too.
+    """
+    from cisflow.cli.cluster import examine_profile, examine_targets
 
-
-def examine(config: Path, out: Console) -> bool:
-    """Print every finding; return whether there is no problem."""
-    findings = [finding for check in CHECKS for finding in check(config)]
-    marks = {"ok": "[green]ok     [/]", "note": "[yellow]note   [/]", "problem": "[bold red]problem[/]"}
-    for finding in findings:
-        out.print(f"{marks[finding.level]} {finding.text}", soft_wrap=True)
-        if finding.mend:
-            out.print(f"        → {finding.mend}", soft_wrap=True)
-    problems = sum(finding.level == "problem" for finding in findings)
-    out.print(f"\n{problems} problems" if problems else "\nready")
-    return not problems
+    checks = [check(config or BASE) for check in CHECKS]
+    if profile:
+        checks += [examine_profile(profile, targets, config)]
+    else:
+        checks += [_slurm(), examine_targets(targets, config) if targets else iter(())]
+    return show(chain.from_iterable(checks), out)
 
 
 def _python(_: Path) -> Iterator[Finding]:
@@ -164,20 +168,17 @@ def _tools(_: Path) -> Iterator[Finding]:
         yield Finding("ok", f"{tool}: {found}") if found else Finding(level, f"{tool} is not on PATH", mend)
 
 
-def _slurm(_: Path) -> Iterator[Finding]:
+def _slurm() -> Iterator[Finding]:
+    """Yield what is to be filled in where there is a Slurm and nobody has named a profile."""
     profile = Path("profiles/slurm/config.yaml")
     if shutil.which("sbatch") is None or not profile.exists():
         yield Finding("ok", "no Slurm here (profiles/slurm is for a login node)")
         return
     if find_spec("snakemake_executor_plugin_slurm") is None:
         yield Finding("problem", "snakemake's Slurm executor is not installed", "make environment")
-    placeholders = sorted(set(PLACEHOLDER.findall(profile.read_text())))
-    if placeholders:
-        yield Finding(
-            "problem", f"{profile} has placeholders: {', '.join(placeholders)}", "fill in your account and partitions"
-        )
-    else:
-        yield Finding("ok", f"{profile} has no placeholders")
+    # No problem of this machine before somebody means to use the profile.
+    yield from (found._replace(level="note") for found in placeholder_findings(read_profile("slurm")) if found.mend)
+    yield Finding("note", "there is a Slurm here, which was not asked", "cisflow doctor --profile slurm")
 
 
-CHECKS: tuple[Callable[[Path], Iterator[Finding]], ...] = (_python, _packages, _configuration, _kernel, _tools, _slurm)
+CHECKS: tuple[Callable[[Path], Iterator[Finding]], ...] = (_python, _packages, _configuration, _kernel, _tools)
