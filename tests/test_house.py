@@ -234,7 +234,8 @@ def test_a_stage_imports_only_earlier_ones(root):
 
 
 def test_the_package_knows_nothing_of_snakemake(root):
-    for path in (root / "src/cisflow").rglob("*.py"):
+    """But for the commands that ask Snakemake what it would do, and what it knows."""
+    for path in set((root / "src/cisflow").rglob("*.py")) - set((root / "src/cisflow/cli").glob("*.py")):
         names = {
             alias.name
             for node in ast.walk(ast.parse(path.read_text()))
