@@ -17,6 +17,8 @@ from tests.server import Server
 ROOT = Path(__file__).parents[1]
 SPLITS = ("train", "valid", "test")
 MOTIF = "TGACTCA"
+# Tests that run in one process wait for no GPU.
+os.environ.setdefault("CISFLOW_GPU_LOCKS", "")
 
 
 @pytest.fixture(scope="session")

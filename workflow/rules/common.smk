@@ -12,6 +12,7 @@ from cisflow.config.project import BASE
 from cisflow.config.sources import share_mirrors
 from cisflow.config.strict import did_you_mean
 from cisflow.figures.captions import CAPTIONS
+from cisflow.gpus import count
 from cisflow.provenance import code_hash
 from cisflow.software import prepare
 from cisflow.trials import paths_of
@@ -58,6 +59,13 @@ MEMBERS = {name: file for name, file in FILES.items() if file.archive}
 if project.settings.container:
 
     container: project.settings.container
+
+
+# On one machine (a cluster has `jobs`) as many jobs as there are GPUs take one at a time; each claims its own.
+one_machine = workflow.is_main_process and workflow.resource_settings.nodes is None
+local_gpus = count() if one_machine else 0
+if one_machine and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", max(1, local_gpus))
 
 
 def one_of(names):
@@ -436,7 +444,12 @@ def missing_why(job):
 
 
 def gpus(wildcards):
-    return int(task_of(wildcards).training.device == "gpu")
+    return gpus_for(task_of(wildcards).training.device)
+
+
+def gpus_for(device):
+    """Return how many GPUs a job asks for; one that may use the CPU asks for one where they are at hand."""
+    return int(device == "gpu" or (device == "any" and local_gpus > 0))
 
 
 def filter_settings(wildcards):

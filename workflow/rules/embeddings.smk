@@ -23,7 +23,7 @@ rule embed_shard:
     resources:
         mem_mb=growing(8000),
         runtime=growing(60),
-        gpu=lambda wildcards: int(trunk_of(wildcards).device == "gpu"),
+        gpu=lambda wildcards: gpus_for(trunk_of(wildcards).device),
     params:
         settings=lambda wildcards, input: input.get("params", []),
         gelu=lambda wildcards: trunk_of(wildcards).gelu,

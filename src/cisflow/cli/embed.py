@@ -24,6 +24,7 @@ from cisflow.embeddings.predict import (
 from cisflow.embeddings.store import gather, read_embeddings
 from cisflow.embeddings.windows import Windows, windows_of_bed
 from cisflow.errors import CisflowError
+from cisflow.models.device import choose_device
 from cisflow.models.folded import Folded
 from cisflow.tracks.genome import Genome, index_genome
 
@@ -168,6 +169,7 @@ def _unknown(count: int) -> str:
 
 @contextmanager
 def _opened(given: Input, how: How, out: Path, console: Console, head: bool = False) -> Iterator[_Opened]:
+    choose_device(how.device, wait=False)
     model = load_model(given.weights, given.params, given.gelu, how, head)
     with _indexed(given.fasta, out, console) as genome:
         with Genome(genome) as fasta:

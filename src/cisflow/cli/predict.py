@@ -37,7 +37,7 @@ def predict_fasta(
             f"the models take sequences of different lengths ({sorted(lengths)}); predict them one by one."
         )
     names, x = read_fasta(fasta, lengths.pop())
-    place = choose_device(device)
+    place = choose_device(device, wait=False)
     tables = []
     for folder, description in descriptions.items():
         p = predict(load_model(folder, weights, place), x, description["kind"])
