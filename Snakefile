@@ -45,7 +45,8 @@ pathvars:
 
 
 wildcard_constraints:
-    task="|".join(map(re.escape, project.tasks)),
+    # Of tasks there can be a thousand, and a pattern of so many names is slow; `task_of` refuses the others.
+    task="[^/]+",
     source="|".join(map(re.escape, project.sources)),
     figure="|".join(map(re.escape, project.figures)),
     run="[^/]+",

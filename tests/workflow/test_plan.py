@@ -74,9 +74,11 @@ def test_scores_against_a_truth_that_there_is_not_are_refused_before_any_job(clo
             "task1/motifs/scan/cnn-deep_relo.tsv",
             "task 'task1': there is no run 'cnn-deep_relo'. Did you mean 'cnn-deep_relu'?",
         ),
+        ("tsk1/report.html", "there is no task 'tsk1'. Did you mean 'task1'?"),
+        ("tsk1/figures/filters.pdf", "there is no task 'tsk1'. Did you mean 'task1'?"),
     ],
 )
-def test_what_cannot_be_measured_is_refused_before_any_job(clone, target, message):
+def test_what_there_is_not_is_refused_before_any_job(clone, target, message):
     done = snakemake(clone, "--profile", "profiles/local", "-n", f"results/tasks/{target}")
     assert done.returncode != 0
     assert message in done.stdout

@@ -73,7 +73,22 @@ def one_of(names):
     return "|".join(map(re.escape, sorted(names))) or "none"
 
 
+def told(ask):
+    """Return a function that rules call, whose errors are said before any job, in a message without a traceback."""
+
+    @functools.wraps(ask)
+    def asked(wildcards):
+        try:
+            return ask(wildcards)
+        except CisflowError as error:
+            raise WorkflowError(str(error)) from None
+
+    return asked
+
+
+@told
 def task_of(wildcards):
+    """Return a task; one that there is not is refused before any job, with a name that is close."""
     return project.task(wildcards.task)
 
 
@@ -94,19 +109,6 @@ def code(script):
 def script_hash(script, *others):
     """Return the hash of a script of a stage, and of other files below the repository that it is told to run."""
     return code_hash(f"{workflow.basedir}/{SCRIPTS}/{script}", *(f"{workflow.basedir}/{other}" for other in others))
-
-
-def told(ask):
-    """Return a function that rules call, whose errors are said before any job, in a message without a traceback."""
-
-    @functools.wraps(ask)
-    def asked(wildcards):
-        try:
-            return ask(wildcards)
-        except CisflowError as error:
-            raise WorkflowError(str(error)) from None
-
-    return asked
 
 
 def deployed():
@@ -526,6 +528,7 @@ def plot_tables(wildcards):
     return below_tasks({name: f"{wildcards.task}/{path}" for name, path in PLOTS[wildcards.plot].items()})
 
 
+@told
 def plots_of(name):
     """Return the standard figures of a task's report; the quality of its attributions joins when it exists."""
     task, quality = project.task(name), f"{project.settings.results}/tasks/{name}/attribution/quality.tsv"
