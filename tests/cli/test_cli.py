@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 from cisflow import cli
 from cisflow.cli.costs import Size, size_of
 from cisflow.cli.explain import explain_task
-from cisflow.cli.plan import Plan
 from cisflow.cli.plan import plan as plan_of
 from cisflow.cli.predict import predict_fasta
 from cisflow.config.datasets import Hdf5
@@ -153,25 +152,6 @@ def test_figures_tell_their_state(monkeypatch, tmp_path):
     assert re.search(r"deepsea_train_bundle\S+ \(several GB\) from https://", paper)
     demo = run("figures", "--config", "config/demo/config.yaml")
     assert re.search(r"fig1 .*(can be drawn here|drawn)" + after, demo)
-
-
-def test_a_plan_counts_the_jobs_that_are_still_to_run():
-    dot = """digraph snakemake_dag {
-    graph[bgcolor=white, margin=0];
-        0[label = "draw_figure\\nfigure: fig1", color = "0.1 0.6 0.85", style="rounded"];
-        1[label = "train\\nrun: cnn-2_relu", color = "0.2 0.6 0.85", style="rounded"];
-        2[label = "make_dataset\\ntask: task1", color = "0.3 0.6 0.85", style="rounded,dashed"];
-        3[label = "draw_figure\\nfigure: s7", color = "0.1 0.6 0.85", style="rounded"];
-        1 -> 0
-        2 -> 1
-        2 -> 0
-}
-"""
-    plan = Plan(dot)
-    assert plan.of("draw_figure", figure="fig1") == {"0", "1", "2"}
-    assert plan.of("draw_figure", figure="s7") == {"3"}
-    assert plan.wildcard("1", "task") == "task1"
-    assert [plan.jobs[n].done for n in "0123"] == [False, False, True, False]
 
 
 def test_what_cannot_be_planned_is_said_in_snakemakes_words(root):

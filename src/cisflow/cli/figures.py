@@ -60,10 +60,10 @@ def _cost(
 ) -> tuple[str, str, str, str]:
     """Return jobs to run, hours of one GPU, hours of one core, and gigabytes."""
     own = [number for number in jobs.of("draw_figure", figure=name) if not jobs.jobs[number].done]
-    trainings = [(jobs.wildcard(n, "task"), jobs.jobs[n].wildcards["run"]) for n in own if jobs.jobs[n].rule == "train"]
+    trainings = [jobs.jobs[number].wildcards for number in own if jobs.jobs[number].rule == "train"]
     if any(sizes[task] is None for task in figure.tasks()):
         return str(len(own)), UNKNOWN, UNKNOWN, UNKNOWN
-    work = sum(run_work(project.task(task), run, sizes[task]) for task, run in trainings)
+    work = sum(run_work(project.task(of["task"]), of["run"], sizes[of["task"]]) for of in trainings)
     disk = sum(disk_of(project.task(task), sizes[task]) for task in figure.tasks())
     rates = project.settings.estimates
     return str(len(own)), _hours(work, rates.gpu), _hours(work, rates.cpu), f"{disk / 1e9:.1f}"
