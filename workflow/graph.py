@@ -5,10 +5,11 @@ run. Nothing else in cisflow touches the inside of Snakemake; it runs as a proce
 """
 
 import json
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from snakemake import cli, workflow
@@ -32,9 +33,11 @@ def main(arguments: list[str]) -> int:
             executor = ExecutorPluginRegistry().get_plugin(args.executor or "local")
             _as_dry_run(args, executor.common_settings.local_exec)
 
+            partition = _partition_of(args, executor)
+
             def tell(run: Any, *_: Any) -> None:
                 run._executor_plugin = executor  # not that of a dry run, for which all jobs are local
-                for line in lines(run):
+                for line in lines(run, partition):
                     print(json.dumps(line), file=out)
                 raise _Planned
 
@@ -57,8 +60,24 @@ def _as_dry_run(args: Any, local: bool) -> None:
         args.software_deployment_method = {m for m in args.software_deployment_method if str(m) != CONDA}
 
 
-def lines(run: Any) -> Iterator[dict[str, Any]]:
-    """Yield what is known of a run of Snakemake: its limits, then its rules, its groups, and its jobs."""
+def _partition_of(args: Any, executor: Any) -> Callable[[Any], str | None]:
+    """Return what the executor for Slurm chooses for a job that names no partition, from its file of partitions."""
+    if args.executor != "slurm":
+        return lambda job: None
+    from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file
+
+    file = executor.get_settings(args).partition_config or os.environ.get("SNAKEMAKE_SLURM_PARTITIONS")
+    known = read_partition_file(file) if file else []
+    quiet = logging.getLogger("partitions")
+    quiet.setLevel(logging.ERROR)
+    return lambda job: get_best_partition(known, job, quiet) if known else None
+
+
+def lines(run: Any, partition: Callable[[Any], str | None]) -> Iterator[dict[str, Any]]:
+    """Yield what is known of a run of Snakemake: its limits, then its rules, its groups, and its jobs.
+
+    Of each job that is submitted, `partition` tells where, if the job does not.
+    """
     dag, local = run.dag, run.local_exec
     groups = {} if local else dict(dag._group)
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups.values()))}
@@ -74,7 +93,8 @@ def lines(run: Any) -> Iterator[dict[str, Any]]:
         if rule.benchmark:
             yield {"kind": "rule", "rule": rule.name, "benchmark": rule.benchmark.regex().pattern}
     for group, number in numbers.items():
-        yield {"kind": "group", "group": number, "threads": group.threads, "resources": _plain(group.resources)}
+        resources = _resources(group, partition)
+        yield {"kind": "group", "group": number, "threads": group.threads, "resources": resources}
     ids = {job: str(number) for number, job in enumerate(dag.jobs)}
     for job, number in ids.items():
         yield {
@@ -84,7 +104,7 @@ def lines(run: Any) -> Iterator[dict[str, Any]]:
             "wildcards": dict(job.wildcards_dict),
             "done": not dag.needrun(job),
             "threads": job.threads,
-            "resources": _plain(job.resources),
+            "resources": _resources(groups.get(job, job), partition, job),
             "input": list(map(str, job.input)),
             "output": list(map(str, job.output)),
             "benchmark": str(job.benchmark) if job.benchmark else None,
@@ -99,10 +119,13 @@ def _limit(value: Any) -> int | None:
     return value if isinstance(value, int) and value < sys.maxsize else None
 
 
-def _plain(resources: Iterable[str]) -> dict[str, int | str]:
-    """Return the resources of a job that have a value before it runs."""
-    known = {name: value for name, value in resources.items() if not name.startswith("_")}
-    return {name: value for name, value in known.items() if isinstance(value, int | str) and value != "<TBD>"}
+def _resources(unit: Any, partition: Callable[[Any], str | None], job: Any = None) -> dict[str, int | str]:
+    """Return the resources of a job that have a value before it runs; its partition is that of what it is in."""
+    known = {name: value for name, value in (job or unit).resources.items() if not name.startswith("_")}
+    plain = {name: value for name, value in known.items() if isinstance(value, int | str) and value != "<TBD>"}
+    if not unit.is_local and "slurm_partition" not in plain and (chosen := partition(unit)):
+        plain["slurm_partition"] = chosen
+    return plain
 
 
 if __name__ == "__main__":

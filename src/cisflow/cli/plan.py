@@ -4,11 +4,14 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from cisflow.config.strict import did_you_mean
 from cisflow.errors import CisflowError
@@ -24,6 +27,12 @@ NO_PROFILE = "none"
 _PREAMBLE = re.compile(
     r"\A(?:.*\n)*?Building DAG of jobs\.\.\.\n|^(?:Using profile|Assuming|Config file) .*\n", re.MULTILINE
 )
+# What an input function has said, in an InputFunctionException.
+_OWN = re.compile(r"^  WorkflowError:\n((?: {4}.*\n)+)", re.MULTILINE)
+
+
+class NoRule(CisflowError):
+    """No rule makes a target."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +172,7 @@ def plan(
     Raises
     ------
     CisflowError
-        It cannot plan these targets, with what it says.
+        It cannot plan these targets, with what it says; `NoRule` if no rule makes one.
     """
     command = [sys.executable, GRAPH, "--profile", str(profile or NO_PROFILE)]
     if not profile:
@@ -172,9 +181,17 @@ def plan(
         command += ["--configfile", str(config)]
     done = subprocess.run([*command, "--", *targets], cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = _PREAMBLE.sub("", done.stderr).strip()
-        raise CisflowError(f"Snakemake cannot plan {', '.join(targets) or 'everything'}:\n{said}")
+        said = _said(done.stderr)
+        kind = NoRule if "MissingRuleException" in said else CisflowError
+        raise kind(f"Snakemake cannot plan {', '.join(targets) or 'everything'}:\n{said}")
     return read(map(json.loads, done.stdout.splitlines()))
+
+
+def _said(text: str) -> str:
+    """Return what Snakemake says is wrong; what the workflow's own rules say without its surroundings."""
+    if found := _OWN.search(text):
+        return textwrap.dedent(found[1]).strip()
+    return _PREAMBLE.sub("", text).strip()
 
 
 def read(lines: Iterable[Mapping[str, Any]]) -> Plan:
@@ -197,6 +214,17 @@ def read(lines: Iterable[Mapping[str, Any]]) -> Plan:
 def _job(line: Mapping[str, Any]) -> Job:
     same = ("rule", "wildcards", "done", "threads", "resources", "benchmark", "here", "empty", "group")
     return Job(**{key: line[key] for key in same}, inputs=tuple(line["input"]), outputs=tuple(line["output"]))
+
+
+def config_of(profile: str, root: str | Path = ".") -> str | None:
+    """Return the configuration that a profile names, the last one if there are several; None if it names none."""
+    folder = Path(root, profile)
+    path = next((folder / file for file in FILES if (folder / file).is_file()), folder)
+    try:
+        named = (yaml.safe_load(path.read_text()) or {}).get("configfile")
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return None  # Snakemake says what is wrong with it
+    return (named[-1] if named else None) if isinstance(named, list) else named
 
 
 def profile_path(name: str, root: str | Path = ".") -> str:
