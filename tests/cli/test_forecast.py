@@ -24,6 +24,7 @@ BENCHMARKS = {
     "attribute": r"results/benchmarks/attribution/(?P<task>\w+)/(?P<run>[^/]+)\.tsv",
     "sweep_references": r"results/benchmarks/attribution/(?P<task>\w+)/(?P<run>[^/]+)\.references\.tsv",
     "draw_figure": r"results/benchmarks/figures/(?P<figure>\w+)\.tsv",
+    "explain_gallery": r"results/benchmarks/galleries/(?P<task>\w+)\.(?P<gallery>\w+)\.tsv",
     "filters": r"results/benchmarks/motifs/(?P<task>\w+)/filters\.tsv",
 }
 
@@ -142,6 +143,7 @@ def test_what_is_no_benchmark_is_said(project, text):
 
 def test_benchmarks_of_runs_that_are_no_more_are_left_out(project):
     bench(project, "training/task1/cnn-9_relu.tsv", 100)
+    bench(project, "galleries/task1.old.tsv", 100)
     assert Forecast(project, made()).times["0"].origin == "estimated"
 
 

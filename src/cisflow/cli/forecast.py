@@ -89,8 +89,8 @@ class Earlier:
             return
         try:
             amount = self.amounts.of(rule, wildcards)
-        except (CisflowError, KeyError):
-            amount = None  # of a run that the configuration has no more
+        except (CisflowError, KeyError, AttributeError):
+            amount = None  # of a run, gallery or kind of data that the task has no more
         self._found[rule, self.amounts.gpu(rule, wildcards)].append((seconds, amount))
 
     def time(self, job: Job, amount: Amount | None) -> Time | None:
