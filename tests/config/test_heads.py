@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from cisflow.cli.explain import explain_task
+from cisflow.cli.explain import explain
 from cisflow.config.heads import PRESETS
 from cisflow.models.zoo import HEADS
 from tests.config.conftest import problems, project
@@ -206,7 +206,7 @@ def test_settings_of_other_trainings_have_no_new_keys(root, tmp_path):
 def test_explain_tells_how_each_head_is_trained(root, tmp_path):
     found = project(root, tmp_path, text("training: {epochs: 3, by_model: {self-attention: {epochs: 7}}}"))
     out = Console(record=True, width=200, file=StringIO())
-    explain_task(found, "mine", out)
+    explain(found, ["mine"], out)
     lines = {line.split()[0]: line.split()[1:] for line in out.export_text().splitlines() if line.strip()}
     assert lines["epochs"] == ["3", "3", "3", "7"]
     assert lines["optimizer.lr"] == ["0.001", "0.0001", "0.001", "0.0001"]

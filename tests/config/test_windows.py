@@ -6,7 +6,8 @@ import re
 import pytest
 from rich.console import Console
 
-from cisflow.cli.explain import explain_task
+from cisflow.cli.explain import explain
+from cisflow.cli.plan import Plan
 from cisflow.config import project as module
 from cisflow.config.preflight import _missing_chromosomes
 from cisflow.errors import CisflowError
@@ -193,9 +194,11 @@ def test_chromosomes_that_an_indexed_genome_lacks_are_said_before_any_job(load, 
 
 def test_explain_shows_files_as_they_were_written(load, monkeypatch):
     project = load(PEAKS, least=2)
-    monkeypatch.setattr("cisflow.cli.explain._costs", lambda *arguments: ())
+    monkeypatch.setattr("cisflow.cli.explain._planned", lambda *arguments: Plan({}, {}))
+    monkeypatch.setattr("cisflow.cli.explain.show", lambda *arguments: None)
+    monkeypatch.setattr("cisflow.cli.explain.Forecast", lambda *arguments: None)
     with (out := Console(width=300, highlight=False)).capture() as shown:
-        explain_task(project, "a", out)
+        explain(project, ["a"], out)
     lines = [" ".join(line.split()) for line in shown.get().splitlines()]
     assert any(re.match(r"dataset.genome \{file: \*.fa\*, source: hg38\} \S+tasks.yaml:6", line) for line in lines)
     (endpoints,) = (line for line in lines if line.startswith("dataset.endpoints"))

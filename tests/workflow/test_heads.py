@@ -6,7 +6,7 @@ import h5py
 import pytest
 from rich.console import Console
 
-from cisflow.cli.explain import explain_task
+from cisflow.cli.explain import explain
 from cisflow.config.project import load_project
 from cisflow.tables import METRICS, read_tsv
 from tests.workflow import test_embeddings
@@ -43,7 +43,7 @@ def test_from_genome_and_weights_to_a_report_of_heads(tasks, mine):
             split: (SPLITS[split], 248, 2) for split in ("valid", "test")
         }
     out = Console(record=True, width=200, file=StringIO())
-    explain_task(load_project("config/config.yaml", clone), "mine", out)
+    explain(load_project("config/config.yaml", clone), ["mine"], out)
     # 24 channels and a bias for each of two targets, in each of 248 bins.
     assert ["linear-probe", "50", f"{248 * 24 * 2:,}"] in [line.split() for line in out.export_text().splitlines()]
     refused = snakemake(clone, *PROFILE, "-n", "results/tasks/mine/motifs/matches.tsv")

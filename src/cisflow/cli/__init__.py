@@ -249,14 +249,41 @@ def liftover(
 
 @app.command()
 def explain(
-    task: Annotated[str, typer.Argument(help="Name of a task, as in config/tasks.yaml.")],
-    config: Config = CONFIG,
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Tasks, as in config/tasks.yaml, or results, as results/figures/fig1.pdf. Default: everything.",
+            metavar="[TASK|RESULT...]",
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="Profile that says where jobs run: slurm, local, a path, or none. Default: that of 'command' in the "
+            "configuration.",
+            metavar="NAME",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Configuration, which sets the scale: config/demo/config.yaml for the demo. Default: that of the "
+            "profile, else config/config.yaml.",
+            metavar="FILE",
+        ),
+    ] = None,
 ) -> None:
-    """Show a task as it is understood: every setting and where it comes from, its runs, its jobs, time and disk."""
-    from cisflow.cli.explain import explain_task
+    """Show what it will take to make results, before anything is submitted; of a task also how it is understood.
+
+    Jobs by rule, core hours, GPU hours, wall time and disk: measured by earlier runs, or estimated.
+    """
+    from cisflow.cli.explain import explain as print_all
+    from cisflow.cli.plan import NO_PROFILE, config_of, profile_path
     from cisflow.config.project import load_project
 
-    explain_task(load_project(config), task, out)
+    named = config_of(profile_path(profile)) if profile not in (None, NO_PROFILE) and config is None else None
+    path = config or (Path(named) if named else CONFIG)
+    print_all(load_project(path), targets or [], out, path, profile)
 
 
 @app.command()

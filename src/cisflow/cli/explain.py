@@ -1,40 +1,133 @@
-"""`cisflow explain`: a task as it is understood, and what it will cost."""
+"""`cisflow explain`: tasks as they are understood, and what it will take to make results."""
 
-from collections.abc import Iterator
+import difflib
+import os
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from cisflow.cli.costs import Size, cost_of, disk_of, size_of, training_work
+from cisflow.cli.bill import show
+from cisflow.cli.costs import Size, cost_of, size_of
+from cisflow.cli.forecast import Forecast
+from cisflow.cli.plan import NO_PROFILE, NoRule, Plan, plan, profile_path
 from cisflow.config.places import GIVEN
-from cisflow.config.project import Project
+from cisflow.config.project import BASE, Project
 from cisflow.config.tasks import LEARNING, Task
 from cisflow.config.yaml import Section, place
+from cisflow.errors import CisflowError
 
-UNITS = {"cpu": "CPU core", "gpu": "GPU"}
+OF_COMMAND = re.compile(r"(?<=--profile )\S+")
+# Of each task, what people ask for.
+RESULTS = ("report.html", "dataset.h5", "metrics.tsv")
+PAGES = ("reproduction.md", "claims.tsv")
 
 
-def explain_task(project: Project, name: str, out: Console) -> None:
-    """Print a task: settings with their origin, runs, jobs, time and disk.
+def explain(
+    project: Project, targets: Sequence[str], out: Console, config: str | Path = BASE, profile: str | None = None
+) -> None:
+    """Print how tasks are understood, and what it will take to make results.
+
+    Parameters
+    ----------
+    project
+        The configuration.
+    targets
+        Names of tasks, which stand for their reports; results; rules. None: everything.
+    out
+        Where to print.
+    config
+        The file that the configuration was loaded from, for Snakemake.
+    profile
+        Name or path of a profile, or 'none'; by default that of the configuration's `command`.
 
     Raises
     ------
     CisflowError
-        There is no such task.
+        There is no such task, result or profile, or Snakemake cannot plan a result.
     """
+    profile = profile_of(project, profile)
+    tasks = [target for target in targets if target in project.tasks]
+    for name in tasks:
+        _understood(project, name, out)
+    paths = [_path(project, target) for target in targets]
+    try:
+        planned = _planned(project, paths, config, profile)
+    except CisflowError as error:
+        if not tasks or len(tasks) < len(targets):
+            raise
+        # How a task is understood is an answer, also where its files are not here yet.
+        out.print(f"\n[bold]jobs[/]  ? {escape(str(error))}", soft_wrap=True)
+    else:
+        show(Forecast(project, planned), profile, out)
+    command = OF_COMMAND.sub(profile or NO_PROFILE, project.settings.command)
+    out.print(f"\n{' '.join([command, *paths])}", markup=False, soft_wrap=True)
+
+
+def profile_of(project: Project, name: str | None) -> str | None:
+    """Return the folder of a profile, by default of that of the configuration's `command`; None for none.
+
+    Raises
+    ------
+    CisflowError
+        There is none of this name.
+    """
+    if name is not None:
+        return None if name == NO_PROFILE else profile_path(name, project.root)
+    found = OF_COMMAND.search(project.settings.command)
+    with suppress(CisflowError):
+        return found and profile_path(found[0], project.root)
+    return None
+
+
+def _path(project: Project, target: str) -> str:
+    """Return what Snakemake makes for a target: of a task its report, and of a path that below the project."""
+    if target in project.tasks:
+        return project.table(target, RESULTS[0])
+    root = project.root.resolve()
+    if os.path.isabs(target) and Path(target).is_relative_to(root):
+        return str(Path(target).relative_to(root))
+    return os.path.normpath(target)
+
+
+def _planned(project: Project, paths: Sequence[str], config: str | Path, profile: str | None) -> Plan:
+    try:
+        return plan(config, paths, project.root, profile)
+    except NoRule as error:
+        wanted = next((path for path in paths if path in str(error)), None)
+        if wanted is None:
+            raise
+        if "/" not in wanted:
+            project.task(wanted)  # says that there is none, and which is like it
+        close = difflib.get_close_matches(wanted, _results(project), n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise CisflowError(
+            f"no rule makes '{wanted}'.{hint} With {config}, results are below '{project.settings.results}'; --config "
+            "names another scale."
+        ) from None
+
+
+def _results(project: Project) -> Iterator[str]:
+    results = project.settings.results
+    yield from (f"{results}/figures/{figure}.pdf" for figure in project.figures)
+    yield from (project.table(task, name) for task in project.tasks for name in RESULTS)
+    yield from (f"{results}/{page}" for page in PAGES)
+
+
+def _understood(project: Project, name: str, out: Console) -> None:
+    """Print a task's settings with their origin, its runs, and how heads are trained."""
     task = project.task(name)
     out.print(f"[bold]{name}[/]: {task.title}")
     out.print(_settings(task, name, project.documents["tasks"]))
-    size = size_of(project, name)
     if task.model:
-        out.print(_runs(task, size))
+        out.print(_runs(task, size_of(project, name)))
     if task.heads:
         out.print(_trainings(task))
-    for line in _costs(project, task, size):
-        out.print(line)
-    out.print(f"\n{project.settings.command} {project.settings.results}/tasks/{name}/report.html", soft_wrap=True)
 
 
 def _settings(task: Task, name: str, document: Section) -> Table:
@@ -109,42 +202,3 @@ def _runs(task: Task, size: Size | None) -> Table:
         numbers = ("?", "?") if size is None else (f"{n:,}" for n in cost_of(spec, size))
         table.add_row(name, *numbers)
     return table
-
-
-def _costs(project: Project, task: Task, size: Size | None) -> Iterator[str]:
-    runs = task.runs()
-    filters = 3 if task.filters else 0  # filters, tomtom, matches
-    gallery = 2 if task.attribution.gallery("best") and not task.heads else 0  # explained, drawn
-    figures = 4 if task.filters else 2
-    trained = len(runs) + 1 + filters + gallery + figures + (_head_jobs(task) if task.heads else 0) if runs else 0
-    jobs = _data_jobs(project, task) + trained + 2  # its own figure, the report
-    trainings = f"{len(runs)} trainings of {task.trials} trials, " if runs else ""
-    others = f"{jobs - len(runs)} others, and those of its sources"
-    yield f"\n[bold]jobs[/]      {jobs}: {trainings}{others}"
-    if not runs:
-        return
-    if size is None:
-        yield "[bold]time[/]      not known before the data is here"
-        return
-    yield from _times(project, training_work(task, size))
-    yield f"[bold]disk[/]      about {disk_of(task, size) / 1e6:,.0f} MB"
-
-
-def _head_jobs(task: Task) -> int:
-    """Return how many jobs compare the heads of a task: two tables and three figures, and those of domains."""
-    return 5 + (2 if task.evaluation.domains or task.evaluation.differences else 0)
-
-
-def _data_jobs(project: Project, task: Task) -> int:
-    """Return how many jobs make a task's data set of the files that it begins with, besides indices of genomes."""
-    if task.dataset.kind == "embeddings":
-        labels = map(project.task, task.dataset.tasks().values())
-        return 2 + task.dataset.shards + sum(_data_jobs(project, other) for other in labels)  # gathered
-    tracks = getattr(task.dataset, "tracks", {})
-    return 1 + (2 + len(tracks) * task.dataset.shards if tracks else 0)  # regions, gathered
-
-
-def _times(project: Project, work: float) -> Iterator[str]:
-    for device, rate in project.settings.estimates:
-        hours = "not measured yet" if rate is None else f"at most {work / rate / 3600:,.1f} hours, if all epochs run"
-        yield f"[bold]time[/]      one {UNITS[device]}: {hours}"

@@ -7,12 +7,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cisflow.cli.costs import Size, disk_of, run_work, size_of
-from cisflow.cli.plan import Plan, plan
+from cisflow.cli.amounts import FETCHING
+from cisflow.cli.bill import UNKNOWN
+from cisflow.cli.bill import number as hours
+from cisflow.cli.explain import profile_of
+from cisflow.cli.forecast import Forecast, Sum
+from cisflow.cli.plan import plan
 from cisflow.config.figures import Figure
 from cisflow.config.project import BASE, Project
-
-UNKNOWN = "?"
 
 
 def list_figures(project: Project, out: Console, config: str | Path = BASE) -> None:
@@ -28,8 +30,7 @@ def list_figures(project: Project, out: Console, config: str | Path = BASE) -> N
         The file that the configuration was loaded from, for Snakemake.
     """
     paths = {name: f"{project.settings.results}/figures/{name}.pdf" for name in project.figures}
-    jobs = plan(config, list(paths.values()), project.root)
-    sizes = {name: size_of(project, name) for name in _all_tasks(project)}
+    forecast = Forecast(project, plan(config, list(paths.values()), project.root, profile_of(project, None)))
     table = Table("figure", "state", "jobs", "GPU h", "core h", "disk, GB", "made from", box=None, pad_edge=False)
     for column in table.columns[:2]:
         column.no_wrap = True
@@ -38,7 +39,7 @@ def list_figures(project: Project, out: Console, config: str | Path = BASE) -> N
     for name, figure in project.figures.items():
         optional = [task for task in _tasks(figure.optional) if task not in figure.tasks()]
         made_from = ", ".join(figure.tasks()) + (f" (and {', '.join(optional)}, if run)" if optional else "")
-        table.add_row(name, state(project, name, figure), *_cost(project, name, figure, jobs, sizes), made_from)
+        table.add_row(name, state(project, name, figure), *_cost(name, forecast), made_from)
     out.print(table)
     for line in _notes(project):
         out.print(line, soft_wrap=True)
@@ -55,22 +56,23 @@ def state(project: Project, name: str, figure: Figure) -> str:
     return "can be drawn on a GPU" if gpu else "can be drawn here"
 
 
-def _cost(
-    project: Project, name: str, figure: Figure, jobs: Plan, sizes: dict[str, Size | None]
-) -> tuple[str, str, str, str]:
-    """Return jobs to run, hours of one GPU, hours of one core, and gigabytes."""
-    own = [number for number in jobs.of("draw_figure", figure=name) if not jobs.jobs[number].done]
-    trainings = [(jobs.wildcard(n, "task"), jobs.jobs[n].wildcards["run"]) for n in own if jobs.jobs[n].rule == "train"]
-    if any(sizes[task] is None for task in figure.tasks()):
-        return str(len(own)), UNKNOWN, UNKNOWN, UNKNOWN
-    work = sum(run_work(project.task(task), run, sizes[task]) for task, run in trainings)
-    disk = sum(disk_of(project.task(task), sizes[task]) for task in figure.tasks())
-    rates = project.settings.estimates
-    return str(len(own)), _hours(work, rates.gpu), _hours(work, rates.cpu), f"{disk / 1e9:.1f}"
+def _cost(name: str, forecast: Forecast) -> tuple[str, str, str, str]:
+    """Return jobs to run, GPU hours, core hours, and gigabytes."""
+    own = forecast.plan.of("draw_figure", figure=name) & forecast.times.keys()
+    timed = [n for n in own if forecast.plan.jobs[n].rule not in FETCHING]
+    disk = Sum()
+    for kind in forecast.disk(own).values():
+        disk.join(kind)
+    return str(len(own)), _hours(forecast.gpus(timed)), _hours(forecast.cores(timed)), _gigabytes(disk)
 
 
-def _hours(work: float, rate: float | None) -> str:
-    return UNKNOWN if rate is None else f"{work / rate / 3600:,.1f}"
+def _hours(total: Sum) -> str:
+    """Return hours that are measured or estimated; what jobs ask for is no answer here."""
+    return UNKNOWN if total.counts["unknown"] or total.counts["at most"] else hours(total.expected)
+
+
+def _gigabytes(total: Sum) -> str:
+    return UNKNOWN if total.counts["unknown"] else f"{total.expected / 1e9:.2f}"
 
 
 def _notes(project: Project) -> Iterator[str]:
@@ -81,8 +83,8 @@ def _notes(project: Project) -> Iterator[str]:
         yield from (f"  {text}" for text in needed)
         yield ""
     yield (
-        "jobs: those still to run. Hours: of their trainings, if all epochs run, on one GPU or one core, by the "
-        "configuration's estimates; attributions come on top. ?: known when the data is here."
+        "jobs: those still to run, with their hours and what they write, as 'cisflow explain' tells them with their "
+        "origins. ?: known when the data is here, or by an earlier run."
     )
     yield f"\n{project.settings.command} {project.settings.results}/figures/<figure>.pdf"
 

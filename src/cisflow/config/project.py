@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from cisflow.config.claims import Claim, Claims
 from cisflow.config.datasets import of_each_split
@@ -40,11 +40,29 @@ from cisflow.sources.manifest import Row
 from cisflow.tracks.endings import format_of
 
 
-class Estimates(Strict):
-    """Speeds that `cisflow explain` computes times from: multiplications of training a second, as measured."""
+class Rates(Strict):
+    """Multiplications a second."""
 
     cpu: float | None = Field(None, gt=0, description="One core.")
+    gpu: float | None = Field(None, gt=0, description="One GPU.")
+
+
+class Estimates(Strict):
+    """What `cisflow explain` computes times from where no earlier run tells them (docs/benchmarks.md)."""
+
+    cpu: float | None = Field(None, gt=0, description="Multiplications a second when a model is trained: one core.")
     gpu: float | None = Field(None, gt=0, description="One GPU, all trials of a run together.")
+    passes: Rates = Field(Rates(), description="When trained models predict or are explained, in float32.")
+    trunk: Rates = Field(Rates(), description="Of a pretrained trunk, in float32; on a GPU of heads, too.")
+    trunk_bfloat16: Rates = Field(Rates(), description="The same in bfloat16.")
+    start: NonNegativeFloat = Field(0, description="Seconds that a job takes before its network computes.")
+    seconds: dict[Name, PositiveFloat] = Field(
+        {}, description="Of rules: seconds of a job; for each model of filters, tomtom, activations and scan_run, each "
+        "region of bin_track, and each sequence of each map of attribution_quality and score_attribution."
+    )  # fmt: skip
+    rows: dict[Name, tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]] = Field(
+        {}, description="Of tasks whose data is not here yet: rows of train, valid and test."
+    )
 
 
 class Settings(Strict):
