@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from cisflow import cli
 from cisflow.cli import cluster as cluster_module
-from cisflow.cli.asked import Job
 from cisflow.cli.cluster import _forgotten, _image, examine_profile, source_findings
+from cisflow.cli.plan import Job
 from cisflow.cli.profiles import read_profile
 from cisflow.cli.slurm import ask_all, read_cluster
 from cisflow.config.project import load_project
@@ -167,7 +167,7 @@ def test_an_image_of_containers_has_to_be_named_and_there(profile, tmp_path):
 def test_source_files_count_as_here_once_they_are_in_a_mirror(tmp_path, monkeypatch):
     project = load_project("config/config.yaml")
     name, source = next((name, source) for name, source in project.sources.items() if source.files)
-    jobs = [Job("fetch_source", {"source": name, "file": next(iter(source.files))}, 1, {})]
+    jobs = [Job("fetch_source", {"source": name, "file": next(iter(source.files))}, False)]
     file = jobs[0].wildcards["file"]
     (finding,) = source_findings(project, jobs, ["a.pdf"])
     assert finding.level == "note"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cisflow.cli import deployment
-from cisflow.cli.asked import Job, Run, asked, dry_run, parse_jobs
+from cisflow.cli.asked import Run, asked, dry_run
 from cisflow.cli.deployment import (
     conda_findings,
     list_environments,
@@ -18,10 +18,10 @@ from cisflow.cli.deployment import (
     parse_environments,
     tool_findings,
 )
+from cisflow.cli.plan import Job
 from cisflow.cli.profiles import (
     known_resources,
     known_settings,
-    local_rules,
     partition_findings,
     placeholder_findings,
     read_profile,
@@ -68,7 +68,7 @@ def test_a_profile_is_found_by_name_folder_or_file(profile, tmp_path):
     path = profile("jobs: 3\n").path
     assert read_profile("slurm").path == Path("profiles/slurm/config.yaml")
     assert read_profile(str(path)).path == path
-    with pytest.raises(CisflowError, match=r"there is no profile 'slrum' .*Did you mean 'slurm'\?"):
+    with pytest.raises(CisflowError, match=r"there is no profile 'slrum'.*Did you mean 'slurm'\?"):
         read_profile("slrum")
     (tmp_path / "mine/config.yaml").write_text("jobs: [3\n")
     with pytest.raises(CisflowError, match=r"config.yaml:2: not valid YAML"):
@@ -142,61 +142,35 @@ def test_a_broken_file_of_partitions_is_told(profile, partitions, text):
     assert finding.mend
 
 
-PRINTED = """Building DAG of jobs...
-Job stats:
-job              count
--------------  -------
-train               2
-
-[Sat Nov 21 20:04:23 2026]
-rule train:
-    input: results/tasks/task1/dataset.h5
-    output: results/tasks/task1/runs/cnn-2_relu
-    jobid: 14
-    reason: Missing output files: results/tasks/task1/runs/cnn-2_relu; mem_mb=7
-    wildcards: task=task1, run=cnn-2_relu
-    threads: 4
-    resources: tmpdir=<TBD>, mem_mb=4000, mem=4 GB, disk_mb=<TBD>, slurm_account=bio, slurm_partition=a,b, runtime=240, gpu=1
-[Sat Nov 21 20:04:23 2026]
-    rule train:
-        output: results/tasks/task1/runs/cnn-2_tanh
-        wildcards: task=task1, run=cnn-2_tanh
-        resources: mem_mb=9000, slurm_account=bio, slurm_partition=a,b, runtime=60, gres=gpu:A100:2, cpus_per_gpu=8
-[Sat Nov 21 20:04:23 2026]
-rule all:
-    input: results/figures/fig1.pdf
-    resources: mem_mb_per_cpu=500, runtime=60
-"""  # noqa: E501
-
-
-def test_a_dry_run_is_read_job_by_job():
-    one, two, three = parse_jobs(PRINTED)
-    assert one == Job(
-        "train", {"task": "task1", "run": "cnn-2_relu"}, 4,
-        {"tmpdir": "<TBD>", "mem_mb": "4000", "mem": "4 GB", "disk_mb": "<TBD>", "slurm_account": "bio",
-         "slurm_partition": "a,b", "runtime": "240", "gpu": "1"}, ("results/tasks/task1/runs/cnn-2_relu",),
-    )  # fmt: skip
-    assert (two.rule, three.rule, three.threads) == ("train", "all", 1)
+def job(rule: str, threads: int = 1, **resources: int | str) -> Job:
+    return Job(rule, {}, False, threads, resources, here=False)
 
 
 def test_the_most_that_a_rule_asks_in_one_place_is_asked():
-    jobs = tuple(parse_jobs(PRINTED))
-    all_, train, model = asked(Run(jobs, jobs))
+    there = {"slurm_account": "bio", "slurm_partition": "a,b"}
+    jobs = (
+        job("train", 4, mem_mb=4000, runtime=60, gpu=1, **there),
+        job("train", 2, mem_mb=3000, runtime=240, gpu=1, **there),
+        job("train", mem_mb=9000, runtime=60, gres="gpu:A100:2", cpus_per_gpu=8, **there),
+        job("tomtom", 2, mem_mb_per_cpu=500, runtime=60),
+        replace(job("fetch_source"), here=True),
+        replace(job("all"), empty=True),
+    )
+    tomtom, train, model = asked(Run(jobs, jobs))
     assert (train.partition, train.gpus, train.cpus, train.memory, train.minutes) == ("a,b", 1, 4, 4000, 240)
     assert (model.model, model.gpus, model.cpus, model.memory) == ("a100", 2, 16, 9000)
-    assert (all_.memory, all_.partition) == (500, "")
+    assert (tomtom.memory, tomtom.partition) == (1000, "")
     assert replace(train, last=None) == train.last
-    assert [one.rule for one in asked(Run(jobs), local={"train"})] == ["all"]
 
 
 def test_the_plugin_itself_chooses_among_a_file_of_partitions(profile):
     read = profile("slurm-partition-config: partitions.yaml\n", PARTITIONS)
     jobs = (
-        Job("short", {}, 1, {"runtime": "30", "mem_mb": "1"}),
-        Job("long", {}, 1, {"runtime": "600"}),
-        Job("gpu", {}, 1, {"gpu": "2"}),
-        Job("large", {}, 1, {"gpu": "5"}),
-        Job("named", {}, 1, {"slurm_partition": "other"}),
+        job("short", runtime=30, mem_mb=1),
+        job("long", runtime=600),
+        job("gpu", gpu=2),
+        job("large", gpu=5),
+        job("named", slurm_partition="other"),
     )
     found = {one.rule: (one.partition, one.named) for one in asked(Run(jobs), read)}
     path = read.partitions.path
@@ -215,7 +189,7 @@ def test_a_dry_run_under_a_profile_with_mistakes_is_read_all_the_same(profile):
     )
     run = dry_run(read, ["results/tasks/task1/motifs/tomtom.tsv"])
     assert "unrecognized arguments: --slurm-statis-command=sacct" in run.refused
-    found = {one.rule: one for one in asked(run, read, local_rules())}
+    found = {one.rule: one for one in asked(run, read)}
     assert {"make_dataset", "train", "filters", "tomtom"} <= found.keys()
     assert "export_jaspar" not in found
     assert found["tomtom"].memory == 12345

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from cisflow.cli.asked import Job, Places, Run, asked, dry_run
-from cisflow.cli.costs import disk_of, size_of
+from cisflow.cli.amounts import KINDS, Amounts
+from cisflow.cli.asked import Places, Run, asked, dry_run
 from cisflow.cli.deployment import (
     conda_findings,
     is_made,
@@ -21,11 +21,11 @@ from cisflow.cli.deployment import (
 )
 from cisflow.cli.findings import Finding
 from cisflow.cli.misfits import is_placeholder, misfits, missing_partitions, partitions_told, reachable
+from cisflow.cli.plan import Job, config_of
 from cisflow.cli.profiles import (
     Profile,
     known_resources,
     known_settings,
-    local_rules,
     partition_findings,
     placeholder_findings,
     read_profile,
@@ -122,7 +122,7 @@ def _settings(profile: Profile, run: Run | None) -> Iterator[Finding]:
 
 
 def _asked(profile: Profile, cluster: Cluster, run: Run) -> Iterator[Finding]:
-    wanted = asked(run, profile, local_rules())
+    wanted = asked(run, profile)
     names = (name for one in wanted for name in one.partition.split(",") if name)
     yield from partitions_told(cluster, names)
     if not cluster.partitions:
@@ -197,8 +197,7 @@ def _image(profile: Profile, config: Path | None) -> Iterator[Finding]:
 
 
 def _project(profile: Profile | None, config: Path | None) -> Project:
-    named = profile.values("configfile") if profile else []
-    return load_project(config or (named or [BASE])[-1])
+    return load_project(config or (config_of(str(profile.path.parent)) if profile else None) or BASE)
 
 
 def _nodes(cluster: Cluster | None) -> int:
@@ -219,9 +218,10 @@ def _needs(
     jobs = run.jobs if run else ()
     missing = _missing_environments(conda)
     prefix = profile.values("conda-prefix")[:1] if profile else []
+    results, fetched = _written(project, jobs)
     places = {
-        project.settings.results: _results(project, jobs),
-        project.settings.resources: _sources(project, jobs),
+        project.settings.results: results,
+        project.settings.resources: fetched,
         (prefix or [".snakemake/conda"])[0]: Need(missing * ENVIRONMENT.bytes, missing * ENVIRONMENT.files),
     }
     yield from _rooms(places)
@@ -269,30 +269,18 @@ def _scratch(profile: Profile | None) -> Iterator[Finding]:
     yield from room_findings(folder, SCRATCH, "scratch", mend)
 
 
-def _results(project: Project, jobs: Iterable[Job]) -> Need:
-    """Return the space of the results of jobs: of each task whose data or models are still to be made, all of it."""
-    jobs = list(jobs)
-    made = {job.wildcards["task"] for job in jobs if job.rule in ("make_dataset", "train") and "task" in job.wildcards}
-    sizes: dict[str, float | None] = {
-        f"embeddings {j.wildcards['embedding']}": None for j in jobs if j.rule == "embed_shard"
-    }
-    for name in sorted(made & set(project.tasks)):
-        size = size_of(project, name)
-        sizes[f"task {name}"] = (
-            None if size is None else disk_of(project.task(name), size) if project.task(name).model else None
-        )
-    return sized(sizes, FILES * len(jobs))
-
-
-def _fetched(project: Project, jobs: Iterable[Job]) -> dict[str, float | None]:
-    """Return the files that jobs fetch, and their sizes where the configuration tells them."""
-    found = ((job.wildcards.get("source", ""), job.wildcards.get("file", "")) for job in jobs if job.rule == FETCH)
-    known = ((source, file) for source, file in found if file in getattr(project.sources.get(source), "files", {}))
-    return {file: project.sources[source].files[file].size for source, file in known}
-
-
-def _sources(project: Project, jobs: Iterable[Job]) -> Need:
-    return sized(_fetched(project, jobs))
+def _written(project: Project, jobs: Iterable[Job]) -> tuple[Need, Need]:
+    """Return the space of the results that jobs make, and of the files that they fetch."""
+    amounts, jobs = Amounts(project), list(jobs)
+    results: dict[str, float | None] = {}
+    fetched: dict[str, float | None] = {}
+    for job in jobs:
+        if kind := KINDS.get(job.rule):
+            of = next((job.wildcards[key] for key in ("file", "task", "embedding") if key in job.wildcards), "")
+            name, size, found = f"{kind} ({of})", amounts.writes(job), fetched if job.rule == FETCH else results
+            before = found.get(name, 0)
+            found[name] = None if size is None or before is None else before + size
+    return sized(results, FILES * len(jobs)), sized(fetched)
 
 
 def source_findings(project: Project, jobs: Iterable[Job], targets: Sequence[str]) -> Iterator[Finding]:

@@ -154,7 +154,11 @@ def _has(job: Job, wildcards: Mapping[str, str]) -> bool:
 
 
 def plan(
-    config: str | Path | None, targets: Sequence[str], root: str | Path = ".", profile: str | Path | None = None
+    config: str | Path | None,
+    targets: Sequence[str],
+    root: str | Path = ".",
+    profile: str | Path | None = None,
+    attempt: int = 1,
 ) -> Plan:
     """Ask Snakemake what it would do.
 
@@ -168,6 +172,8 @@ def plan(
         The folder of the Snakefile.
     profile
         A profile, as `profile_path` returns it; None: jobs ask for what their rules say.
+    attempt
+        The attempt at which jobs ask; they ask more at a later one.
 
     Raises
     ------
@@ -179,6 +185,8 @@ def plan(
         command += ["--workflow-profile", NO_PROFILE]
     if config is not None:
         command += ["--configfile", str(config)]
+    if attempt > 1:
+        command += ["--attempt", str(attempt)]
     done = subprocess.run([*command, "--", *targets], cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         said = _said(done.stderr)

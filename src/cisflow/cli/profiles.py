@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from cisflow.cli.findings import Finding
+from cisflow.cli.plan import FILES, profile_path
 from cisflow.config.strict import did_you_mean
 from cisflow.config.yaml import load
 from cisflow.errors import CisflowError
 
-FOLDER = Path("profiles")
 PLACEHOLDER = re.compile(r"<[A-Za-z][^<>\n]*>")
 # How each placeholder of profiles/slurm is found out; others are the user's own.
 TELLING = {
@@ -75,24 +75,6 @@ def _plain(line: str) -> str:
     return re.sub(r"(^|\s)#.*", "", line)
 
 
-def find_profile(name: str, root: Path = Path()) -> Path:
-    """Return the file of a profile: a name below `profiles`, a folder, or the file itself.
-
-    Raises
-    ------
-    CisflowError
-        There is no such profile, with the names of those that there are.
-    """
-    for place in (root / FOLDER / name, root / name, Path(name)):
-        if place.is_file():
-            return place
-        files = [*place.glob("profile*.yaml"), *place.glob("config*.yaml")] if place.is_dir() else []
-        if files:
-            return sorted(files, reverse=True)[0]
-    known = [path.parent.name for path in (root / FOLDER).glob("*/*.yaml")]
-    raise CisflowError(f"there is no profile '{name}' (a name below {FOLDER}, or a folder).{did_you_mean(name, known)}")
-
-
 def read_profile(name: str, root: Path = Path()) -> Profile:
     """Read a profile.
 
@@ -101,7 +83,8 @@ def read_profile(name: str, root: Path = Path()) -> Profile:
     CisflowError
         There is no such profile, or it is not YAML.
     """
-    path = find_profile(name, root)
+    folder = root / profile_path(name, root)
+    path = next((folder / file for file in FILES if (folder / file).is_file()), folder)
     settings = load(path)
     named = settings.get(PARTITIONS) or os.environ.get(OF_PARTITIONS)
     places = [place for place in (path.parent / str(named), root / str(named)) if named and place.is_file()]
@@ -252,12 +235,6 @@ def _partition_limits() -> set[str]:
 def rules_of(root: Path = Path()) -> set[str]:
     """Return the names of all rules of the workflow."""
     return {name for text in _rule_files(root) for name in re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.M)}
-
-
-def local_rules(root: Path = Path()) -> set[str]:
-    """Return the names of the rules that run where Snakemake runs."""
-    rules = (rule for text in _rule_files(root) for rule in re.findall(r"^rule (\w+):\n((?: .*\n|\n)*)", text, re.M))
-    return {name for name, text in rules if re.search(r"^    localrule: True$", text, re.M)}
 
 
 def _rule_files(root: Path) -> Iterator[str]:
