@@ -195,7 +195,27 @@ def track_of(wildcards):
     return tracks[wildcards.track]
 
 
+def once_a_track(ask):
+    """Return a function that is asked once for all shards of a track, of which there are thousands."""
+    known = {}
+
+    @functools.wraps(ask)
+    def asked(wildcards):
+        track = (wildcards.task, wildcards.track)
+        if track not in known:
+            known[track] = ask(wildcards)
+        return known[track]
+
+    return asked
+
+
+@once_a_track
+def track_spec(wildcards):
+    return as_json(with_paths(track_of(wildcards), project.path))
+
+
 @told
+@once_a_track
 def track_files(wildcards):
     """Return the files that a track is read from; of a BAM file below `resources` the index, too, which is made."""
     located = located_places(track_of(wildcards))

@@ -149,7 +149,7 @@ rule bin_track:
         mem_mb=growing(2000),
         runtime=growing(120),
     params:
-        track=lambda wildcards: as_json(with_paths(track_of(wildcards), project.path)),
+        track=track_spec,
         bin=lambda wildcards: dataset_of(wildcards).bin,
         shards=lambda wildcards: dataset_of(wildcards).shards,
         code=code("tracks/bin_track.py"),
