@@ -100,7 +100,7 @@ def user_task(clone: Path, **changes: str) -> None:
 
 
 def test_a_job_that_outgrows_its_memory_or_its_time_comes_back_with_more(slurm, cluster_clone):
-    user_task(cluster_clone, epochs="800, save_minutes: 60")
+    user_task(cluster_clone, epochs="900, save_minutes: 60, early_stop: null")
     # As the rules do, from an amount that is too small.
     little = ("make_dataset:mem_mb=120*2**(attempt-1)", "train:runtime=1*2**(attempt-1)", "train:mem_mb=1500")
     log = cluster_clone / "results/logs/training/mine/cnn-50_relu.log"
