@@ -2,9 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.workflow.conftest import USER_TASK, environment, snakemake, succeed, write_user_data
@@ -40,19 +41,24 @@ def jobs_of(slurm, folder: Path, *fields: str) -> dict[str, list[dict[str, str]]
     return found
 
 
+def trainings(folder: Path) -> dict[str, Path]:
+    """Return the trainings that run in a folder, by the name of the run, as folders of /proc."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (process / "cmdline").read_bytes().decode().split("\0")
+            if any(part.endswith("train.py") for part in command[:2]) and (process / "cwd").resolve() == folder:
+                found[command[command.index("--run") + 1]] = process
+    return found
+
+
 def devices_of_trainings(folder: Path) -> dict[str, str]:
     """Return CUDA_VISIBLE_DEVICES of the trainings that run in a folder."""
     found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes().decode().split("\0")
-            if any(part.endswith("train.py") for part in command) and (process / "cwd").resolve() == folder:
-                variables = dict(
-                    pair.split("=", 1) for pair in (process / "environ").read_text().split("\0") if "=" in pair
-                )
-                found[command[command.index("--run") + 1]] = variables.get("CUDA_VISIBLE_DEVICES", "none")
-        except OSError:
-            continue
+    for run, process in trainings(folder).items():
+        with suppress(OSError):
+            pairs = [pair.partition("=") for pair in (process / "environ").read_text().split("\0")]
+            found[run] = next((value for name, _, value in pairs if name == "CUDA_VISIBLE_DEVICES"), "none")
     return found
 
 
@@ -112,16 +118,20 @@ def user_task(clone: Path, **changes: str) -> None:
 
 
 def test_a_job_that_outgrows_its_memory_or_its_time_comes_back_with_more(slurm, cluster_clone):
-    user_task(cluster_clone, epochs="900, save_minutes: 60, early_stop: null")
+    user_task(cluster_clone, epochs="300, save_minutes: 60, early_stop: null")
     # As the rules do, from an amount that is too small.
     little = ("make_dataset:mem_mb=120*2**(attempt-1)", "train:runtime=1*2**(attempt-1)", "train:mem_mb=1500")
     log = cluster_clone / "results/logs/training/mine/cnn-50_relu.log"
     with under_way(slurm, cluster_clone, "--set-resources", *little, "--", RUN) as running:
         while running.poll() is None and not (log.exists() and "epoch 10/" in log.read_text()):
+            time.sleep(0.05)
+        # Held until Slurm ends the job, or a fast machine would be done within the minute.
+        (training,) = (int(process.name) for process in trainings(cluster_clone).values())
+        os.kill(training, signal.SIGSTOP)
+        while f"{cluster_clone} RUNNING" in slurm.run("squeue", "--noheader", "--format=%Z %T"):
             time.sleep(0.2)
-        # Slurm looks at limits twice a minute, so that this one may be over at any speed of the machine.
-        queue = dict(line.split("|") for line in slurm.run("squeue", "-h", "-o", "%Z|%i").splitlines())
-        slurm.run("scontrol", "update", f"JobId={queue[str(cluster_clone)]}", "TimeLimit=00:00:05")
+        with suppress(ProcessLookupError):
+            os.kill(training, signal.SIGCONT)
     jobs = jobs_of(slurm, cluster_clone, "ReqMem", "Timelimit")
     memory = [int(row["ReqMem"].removesuffix("M")) for row in jobs["make_dataset"]]
     assert len(memory) > 1, "there was enough from the beginning"
