@@ -37,7 +37,8 @@ def measure(mode: str, jobs: int, account: str) -> dict[str, float]:
         flags = [flag.format(jobs=jobs) for flag in MODES[mode]]
         command = [
             "snakemake", "--executor", "slurm", "--jobs", "100", "--default-resources", f"slurm_account={account}",
-            "--slurm-init-seconds-before-status-checks", "1", "--slurm-status-command", "squeue", "--latency-wait", "5", "--cores", "2",
+            "--slurm-init-seconds-before-status-checks", "1", "--slurm-status-command", "squeue", "--latency-wait", "5",
+            "--cores", "2",  # a group is as wide as that
             *flags,
         ]  # fmt: skip
         started = time.time()
