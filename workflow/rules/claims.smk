@@ -11,6 +11,7 @@ rule check_claims:
         "<logs>/claims/check.log",
     benchmark:
         "<benchmarks>/claims/check.tsv"
+    localrule: True
     conda:
         "../envs/base.yaml"
     envmodules:

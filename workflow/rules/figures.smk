@@ -150,6 +150,7 @@ rule task_report:
         "<logs>/figures/{task}/report.log",
     benchmark:
         "<benchmarks>/figures/{task}/report.tsv"
+    localrule: True
     conda:
         "../envs/figures.yaml"
     envmodules:
