@@ -33,6 +33,29 @@ def texts(found: list[tuple[str, str]], level: str) -> str:
     return "\n".join(text for its, text in found if its == level)
 
 
+def test_slurm_takes_the_commands_of_the_page(slurm, root):
+    """Those that only ask are run as they stand; those that submit are only tested, with what this cluster has."""
+    filled = {"<your account>": "genomics", "<CPU partition>": "cpu", "<GPU partition>": "gpu", "$USER": "root"}
+    small = {"--time": "60", "--mem": "100", "--cpus-per-task": "1"}
+    text = re.sub(
+        "|".join(map(re.escape, filled)), lambda found: filled[found[0]], (root / "docs/cluster.md").read_text()
+    )
+    tried = []
+    for program, *words in commands(text):
+        if program not in ("sinfo", "sacctmgr", "scontrol", "squeue", "sbatch") or not words or "<job" in words:
+            continue
+        if program == "sbatch":
+            options = (word.partition("=")[0] for word in words)
+            words = [
+                "--test-only",
+                *(f"{o}={small[o]}" if o in small else w for o, w in zip(options, words, strict=True)),
+            ]
+        slurm.run(program, *words)
+        tried.append(program)
+    assert {"sinfo", "sacctmgr", "scontrol", "squeue", "sbatch"} <= set(tried)
+    assert tried.count("sbatch") >= 2
+
+
 def test_the_doctor_tells_what_the_cluster_has_and_what_does_not_fit(asked):
     found = asked(**{"set-resources": ["train:runtime=4000"]})
     told = texts(found, "ok")
@@ -88,29 +111,6 @@ def test_the_doctor_waits_for_no_controller_that_is_gone(slurm, asked):
     assert finding.level == "problem"
     assert finding.text.startswith("Slurm does not answer: ")
     assert seconds < 25
-
-
-def test_slurm_takes_the_commands_of_the_page(slurm, root):
-    """Those that only ask are run as they stand; those that submit are only tested, with what this cluster has."""
-    filled = {"<your account>": "genomics", "<CPU partition>": "cpu", "<GPU partition>": "gpu", "$USER": "root"}
-    small = {"--time": "60", "--mem": "100", "--cpus-per-task": "1"}
-    text = re.sub(
-        "|".join(map(re.escape, filled)), lambda found: filled[found[0]], (root / "docs/cluster.md").read_text()
-    )
-    tried = []
-    for program, *words in commands(text):
-        if program not in ("sinfo", "sacctmgr", "scontrol", "squeue", "sbatch") or not words or "<job" in words:
-            continue
-        if program == "sbatch":
-            options = (word.partition("=")[0] for word in words)
-            words = [
-                "--test-only",
-                *(f"{o}={small[o]}" if o in small else w for o, w in zip(options, words, strict=True)),
-            ]
-        slurm.run(program, *words)
-        tried.append(program)
-    assert {"sinfo", "sacctmgr", "scontrol", "squeue", "sbatch"} <= set(tried)
-    assert tried.count("sbatch") >= 2
 
 
 def test_the_doctor_refuses_a_cluster_without_accounting(tmp_path, monkeypatch):
