@@ -206,14 +206,26 @@ def test_cancelled(work, unharmed):
     assert [row["State"].split()[0] for row in work.attempts()] == ["CANCELLED", "COMPLETED"]
 
 
+def training_of(clone: Path) -> int:
+    """Return the process of the training at work in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            program, *arguments = (process / "cmdline").read_text().split("\0")
+            if "python" in program and "training/train.py" in arguments[0] and (process / "cwd").resolve() == clone:
+                found.append(int(process.name))
+    (one,) = found
+    return one
+
+
 def test_out_of_time(work, unharmed):
     profile = work.clone / "profiles/slurm/config.yaml"
     settings = yaml.safe_load(profile.read_text())
     settings["set-resources"].append("train:runtime=attempt")
     profile.write_text(yaml.safe_dump(settings))
     job = work.train()
-    # Its minute is over before it is: time is what tests have least of.
-    work.slurm.run("scontrol", "update", f"JobId={job}", "EndTime=now")
+    # It stands still until its minute is over; Slurm wakes a job up before it ends it.
+    os.kill(training_of(work.clone), signal.SIGSTOP)
     ended(work, job, "TIMEOUT")
     unharmed()
     assert "run again to go on from there" in work.log_of(job)
