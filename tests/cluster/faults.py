@@ -42,9 +42,12 @@ FAULTS = {
         "the job goes on; Snakemake says that it waits for Slurm to answer",
     ),
     "snakemake_killed": Fault(
-        "`kill -9` of Snakemake, which is started again",
-        "refused until `--unlock`; then refused while the jobs that it left are at work, with the command that cancels "
-        "them; then the training goes on",
+        "`kill -9` of Snakemake, which is started again while its job is at work",
+        "refused until `--unlock`; then refused with the command that cancels the job, which saves its state; then the "
+        "training goes on",
+    ),
+    "left_behind": Fault(
+        "`kill -9` of Snakemake, which is started again when its job has ended", "what the job has made is taken"
     ),
     "disk_full": Fault(
         "the disk of the results is full for a while",
@@ -116,7 +119,8 @@ def _line(fault: Fault, rows: list[dict[str, Any]]) -> str:
 
 
 def _range(rows: list[dict[str, Any]], key: str) -> str:
-    values = [round(row[key]) for row in rows]
+    # On a busy machine a disturbed run may be the faster one.
+    values = [max(0, round(row[key])) for row in rows]
     return " to ".join(dict.fromkeys((str(min(values)), str(max(values))))) if values else "-"
 
 
