@@ -87,7 +87,8 @@ def page(rows: list[dict[str, Any]]) -> str:
         "its weights, history and metrics are held byte for byte against those of a training that nobody disturbed.",
         "Epochs before are those that the last attempt found done, epochs after those that it did; none is in the",
         "history twice. Seconds lost are those of the whole command beyond the undisturbed one; the tests ask Slurm",
-        "every 3 to 40 seconds how a job is, and a real cluster is asked more rarely.",
+        "every 3 to 40 seconds how a job is, and a real cluster is asked more rarely. They are rough: the machine had",
+        "other work.",
         "",
         f"Conditions: Slurm {last['slurm']} on one node with two CPUs (`tests/cluster/slurm.sh`), snakemake",
         f"{last['snakemake']}, its Slurm executor {last['snakemake-executor-plugin-slurm']},"

@@ -307,6 +307,19 @@ def test_left_behind(work, unharmed):
     assert len(work.attempts()) == 1
 
 
+def test_disk_full(work, unharmed):
+    with small_disk(work.clone / "results") as folder:
+        job = work.train()
+        fill(folder / "filler")
+        ended(work, job, "FAILED")
+        (folder / "filler").unlink()
+        work.finish()
+        shown = work.log_of(job)
+        assert len(re.findall("^error: .*no space left", shown, flags=re.MULTILINE)) == 1
+        assert "Traceback" not in shown
+    unharmed()
+
+
 def fill(path: Path) -> None:
     """Write until the disk is full."""
     with suppress(OSError), path.open("wb", buffering=0) as file:
