@@ -57,6 +57,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/slurm.smk"
 
 
 for stage in "sources tracks datasets embeddings training evaluation motifs attribution figures claims records".split():

@@ -83,6 +83,42 @@ def test_kill_9_of_the_whole_workflow(task):
     assert not (task / "results/tasks/mine/unfinished/cnn-50_relu").exists()
 
 
+@pytest.fixture
+def two(task):
+    """A training that is at work but stands still, and another of the same run, which waits for it."""
+    first = start(task, command(task, "w", "out"))
+    wait_for(lambda: list(task.glob("w/*/trial-0.state")), first)
+    first.send_signal(signal.SIGSTOP)
+    with first, start(task, command(task, "w", "out")) as second:
+        try:
+            assert f"w: process {first.pid} on" in second.stdout.readline()
+            yield first, second
+        finally:
+            first.kill()
+            second.kill()
+
+
+def test_two_trainings_do_not_write_into_one_folder(task, two):
+    """The first was left behind by a Snakemake that was killed; the second waits, and has nothing left to do."""
+    first, second = two
+    first.send_signal(signal.SIGCONT)
+    first.communicate(timeout=120)
+    told, _ = second.communicate(timeout=120)
+    assert (first.returncode, second.returncode) == (0, 0), told
+    assert "the other job has made out" in told
+    assert "epoch" not in told
+    assert len(weights(task / "out")) == 4
+    assert not (task / "w").exists()
+
+
+def test_a_training_takes_the_place_of_another_that_is_killed(two):
+    first, second = two
+    first.kill()
+    told, _ = second.communicate(timeout=120)
+    assert second.returncode == 0, told
+    assert "trial-0: going on in epoch" in told
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)])
 def test_signals_save_and_end_with_a_word(task, number, status):
     process = start(task, command(task, "w", "out"))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from cisflow.claim import GivenUp, claimed
 from cisflow.errors import CisflowError
 from cisflow.io import sha256
 from cisflow.models.zoo import HEADS
@@ -69,29 +70,41 @@ def main() -> None:
     key = hashlib.sha256(
         json.dumps([settings, where, sha256(args.dataset), code_hash(__file__)], sort_keys=True).encode()
     ).hexdigest()
-    work = args.work / key[:16]
-    loggers = [LOGGERS[name](args.out, f"{args.task}_{args.run}", settings) for name in args.loggers]
     stop = _Stop()
-    for names in _groups(list(seeds), together):
-        if all((work / name / "model.json").is_file() for name in names):
-            log.info("%s: done before the interruption", ", ".join(names))
-            continue
-        resume = engine.Resume(work / f"{names[0]}.state", key, 60 * args.training["save_minutes"], stop)
-        try:
-            engine.fit(
-                args.model, info, train, valid, args.training, {name: seeds[name] for name in names}, work, fabric,
-                resume, _Report(f"{args.task} {args.run}", args.training["epochs"], loggers),
-            )  # fmt: skip
-        except ValueError as error:
-            raise CisflowError(f"{args.task} {args.run}: {error}.") from error
-        except engine.Interrupted as message:
-            log.warning("%s", message)
-            raise SystemExit(stop.status) from message
-    for name in seeds:
-        shutil.rmtree(args.out / name, ignore_errors=True)
-        shutil.move(work / name, args.out / name)
-    shutil.rmtree(args.work)
-    record(args.out / "provenance.json", [args.dataset], settings, started, seeds=seeds, **where)
+    try:
+        # Another job may train the same run: one that was left behind when Snakemake was killed.
+        with claimed(args.work, stop) as waited:
+            if waited and _made_with(args.out, key):
+                log.info("the other job has made %s; nothing is left to do", args.out)
+                shutil.rmtree(args.work)
+                return
+            work = args.work / key[:16]
+            loggers = [LOGGERS[name](args.out, f"{args.task}_{args.run}", settings) for name in args.loggers]
+            report = _Report(f"{args.task} {args.run}", args.training["epochs"], loggers)
+            for names in _groups(list(seeds), together):
+                if all((work / name / "model.json").is_file() for name in names):
+                    log.info("%s: done before the interruption", ", ".join(names))
+                    continue
+                resume = engine.Resume(work / f"{names[0]}.state", key, 60 * args.training["save_minutes"], stop)
+                trials = {name: seeds[name] for name in names}
+                try:
+                    engine.fit(args.model, info, train, valid, args.training, trials, work, fabric, resume, report)
+                except ValueError as error:
+                    raise CisflowError(f"{args.task} {args.run}: {error}.") from error
+            for name in seeds:
+                shutil.rmtree(args.out / name, ignore_errors=True)
+                shutil.move(work / name, args.out / name)
+            record(args.out / "provenance.json", [args.dataset], settings, started, key=key, seeds=seeds, **where)
+            shutil.rmtree(args.work)
+    except (engine.Interrupted, GivenUp) as message:
+        log.warning("%s", message)
+        raise SystemExit(stop.status) from message
+
+
+def _made_with(out: Path, key: str) -> bool:
+    """Return whether the checkpoints in a folder are all there, and of this configuration, data and code."""
+    path = out / "provenance.json"
+    return path.is_file() and json.loads(path.read_text()).get("key") == key
 
 
 def _groups(names: list[str], size: int) -> list[list[str]]:

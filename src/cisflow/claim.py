@@ -1,0 +1,90 @@
+"""One process at a time: a folder that is claimed for as long as its process lives."""
+
+import fcntl
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+log = logging.getLogger(__name__)
+
+
+class GivenUp(Exception):
+    """The process was asked to stop while it waited for another one."""
+
+
+@contextmanager
+def claimed(folder: str | Path, stop: Callable[[], bool] = lambda: False, every: float = 1.0) -> Iterator[bool]:
+    """Hold a folder, made if need be, for the block; wait while another process holds it.
+
+    The claim is a lock of the system on the file `claim` in the folder, so it ends with its process, however that ends,
+    and it counts on all nodes that share the file system. Where a file system has no locks, a warning says so. The
+    holder may delete the folder.
+
+    Parameters
+    ----------
+    folder
+        What is claimed.
+    stop
+        Asked while waiting; True gives up.
+    every
+        Seconds between two attempts.
+
+    Yields
+    ------
+    Whether there was another process to wait for.
+
+    Raises
+    ------
+    GivenUp
+        It was asked to stop before the other process ended.
+    """
+    path, waited = Path(folder) / "claim", False
+    while (file := _taken(path)) is None:
+        if not waited:
+            log.warning(
+                "%s: %s is at work on it; waiting until it ends. If it is cancelled, this goes on from where it was",
+                folder, _holder(path),
+            )  # fmt: skip
+        waited = True
+        if stop():
+            raise GivenUp(f"stopped while {_holder(path)} was at work on {folder}; run again to take its place")
+        time.sleep(every)
+    with file:
+        yield waited
+
+
+def _taken(path: Path) -> IO[str] | None:
+    """Return the file of a claim, locked, or None if another process has locked it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The process that held it may have deleted it in the meantime.
+        if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            raise FileNotFoundError
+    except (BlockingIOError, FileNotFoundError):
+        file.close()
+        return None
+    except OSError as error:
+        log.warning("%s: no lock can be had there (%s); nobody else may work on it", path.parent, error.strerror)
+    file.truncate(0)
+    file.write(_self())
+    file.flush()
+    return file
+
+
+def _self() -> str:
+    job = os.environ.get("SLURM_JOB_ID")
+    return f"Slurm job {job} on {platform.node()}" if job else f"process {os.getpid()} on {platform.node()}"
+
+
+def _holder(path: Path) -> str:
+    try:
+        return path.read_text() or "another process"
+    except FileNotFoundError:
+        return "another process"

@@ -1,0 +1,158 @@
+"""What is done to a training on Slurm, the account that the tests keep of it, and the page that shows it.
+
+The tests write a line a fault to `CISFLOW_FAULTS` (results/faults.jsonl); `python -m tests.cluster.faults` writes
+docs/reliability.md from all of its lines.
+"""
+
+import json
+import os
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[2]
+PAGE = "docs/reliability.md"
+
+
+class Fault(NamedTuple):
+    """What is done, and what comes of it."""
+
+    done: str
+    comes: str
+
+
+FAULTS = {
+    "cancelled": Fault(
+        "the job of a training is cancelled (`scancel`)",
+        "it saves its state; Snakemake submits it again",
+    ),
+    "out_of_time": Fault(
+        "the job reaches its time limit",
+        "it saves its state; Snakemake submits it again with twice the time",
+    ),
+    "requeued": Fault("the job is put back into the queue (`scontrol requeue`)", "Slurm starts it again"),
+    "pre_empted": Fault("a job of a partition with a higher priority takes its place", "Slurm starts it again"),
+    "drained": Fault(
+        "the node is drained, the job put back, the node resumed", "the job waits, and Slurm starts it again"
+    ),
+    "controller_killed": Fault("`kill -9` of slurmctld, which is started again after 12 seconds", "the job goes on"),
+    "accounting_killed": Fault(
+        "`kill -9` of slurmdbd, which is started again when Snakemake has missed it",
+        "the job goes on; Snakemake says that it waits for Slurm to answer",
+    ),
+    "snakemake_killed": Fault(
+        "`kill -9` of Snakemake, which is started again while its job is at work",
+        "refused until `--unlock`; then refused with the command that cancels the job, which saves its state; then the "
+        "training goes on",
+    ),
+    "left_behind": Fault(
+        "`kill -9` of Snakemake, which is started again when its job has ended", "what the job has made is taken"
+    ),
+    "disk_full": Fault(
+        "the disk of the results is full for a while",
+        "the job fails with one message; Snakemake submits it again, and it goes on once there is space",
+    ),
+    "started_twice": Fault(
+        "a second Snakemake is started in the same folder", "the second refuses; the first is not disturbed"
+    ),
+}
+REFUSALS = {
+    "no_accounting": Fault(
+        "Slurm keeps no accounts (no slurmdbd)",
+        "refused before the first job: after an outage of the controller nobody could tell how a job ended, and the "
+        "executor plugin would wait for ever",
+    ),
+}
+
+
+def keep(name: str, slurm: str, **came: Any) -> None:
+    """Add a line to the account of what happened with this version of Slurm."""
+    path = Path(os.environ.get("CISFLOW_FAULTS", ROOT / "results/faults.jsonl"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = ("snakemake", "snakemake-executor-plugin-slurm")
+    conditions = {"date": time.strftime("%Y-%m-%d"), "slurm": slurm, **{name: metadata.version(name) for name in names}}
+    with path.open("a") as file:
+        file.write(json.dumps({"fault": name, **conditions, **came}) + "\n")
+
+
+def page(rows: list[dict[str, Any]]) -> str:
+    """Return the page of the documentation."""
+    last, dates = rows[-1], sorted({row["date"] for row in rows})
+    lines = [
+        "# Reliability",
+        "",
+        "What was done to a training on a cluster, and what came back. Each line is a test in",
+        "`tests/cluster/test_faults.py`: a training of a small network through `profiles/slurm`, disturbed half-way;",
+        "its weights, history and metrics are held byte for byte against those of a training that nobody disturbed.",
+        "Epochs before are those that the last attempt found done, epochs after those that it did; none is in the",
+        "history twice. Seconds lost are those of the whole command beyond the undisturbed one; the tests ask Slurm",
+        "every 3 to 40 seconds how a job is, and a real cluster is asked more rarely. They are rough: the machine had",
+        "other work.",
+        "",
+        f"Conditions: Slurm {last['slurm']} on one node with two CPUs (`tests/cluster/slurm.sh`), snakemake",
+        f"{last['snakemake']}, its Slurm executor {last['snakemake-executor-plugin-slurm']},"
+        f" {' to '.join(dict.fromkeys((dates[0], dates[-1])))}. `make test-cluster` does it all again, and",
+        "`python -m tests.cluster.faults` writes this page.",
+        "",
+        "| what was done | times | what happens | attempts | epochs before + after | bytes equal | seconds lost |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [_line(fault, [row for row in rows if row["fault"] == name]) for name, fault in FAULTS.items()]
+    lines += [
+        "",
+        "Refused, with a word, before any job:",
+        "",
+        "| where | times | what happens | seconds |",
+        "|---|---|---|---|",
+    ]
+    for name, fault in REFUSALS.items():
+        found = [row for row in rows if row["fault"] == name]
+        lines.append(f"| {fault.done} | {len(found)} | {fault.comes} | {_range(found, 'seconds')} |")
+    return "\n".join([*lines, "", *NOTES]) + "\n"
+
+
+def _line(fault: Fault, rows: list[dict[str, Any]]) -> str:
+    epochs = ", ".join(dict.fromkeys(f"{row['before']} + {row['after']}" for row in rows))
+    equal = f"{sum(row['equal'] for row in rows)} of {len(rows)}"
+    cells = (fault.done, str(len(rows)), fault.comes, _range(rows, "attempts"), epochs, equal, _range(rows, "lost"))
+    return f"| {' | '.join(cells)} |"
+
+
+def _range(rows: list[dict[str, Any]], key: str) -> str:
+    # On a busy machine a disturbed run may be the faster one.
+    values = [max(0, round(row[key])) for row in rows]
+    return " to ".join(dict.fromkeys((str(min(values)), str(max(values))))) if values else "-"
+
+
+NOTES = """\
+## What protects
+
+**A training's state** is written every `training.save_minutes` and when Slurm ends the job (SIGTERM); the next
+attempt goes on from it ([how](decisions/003-resume.md)). A job that is killed without a warning (`kill -9`, a node
+that fails) loses what came after the last save.
+
+**One training at a time.** A training claims its folder below `unfinished/` with a lock that ends with its process.
+Another job for the same run waits for it and says for whom; when the first has finished, nothing is left to do, and
+when it was killed, the second goes on. Where the file system has no locks, a warning says so (Lustre mounted with
+`localflock` has them only within a node, and nothing can tell).
+
+**Before the first job** Snakemake asks Slurm (`src/cisflow/cli/accounting.py`), and refuses to start where Slurm does
+not answer, keeps no accounts, or still has jobs of an earlier Snakemake in this folder.
+
+**Answers that the executor plugin misunderstands.** Version 2.8.0 waits for ever after each of three: none (while
+slurmdbd does not answer, it forgets the jobs that it asked about), `CANCELLED by 1000` (it knows only `CANCELLED`),
+and `PREEMPTED` of a job that Slurm does not put back into its queue (a partition with `PreemptMode=CANCEL`). cisflow
+translates them: jobs are kept until Slurm answers; cancelled jobs have failed; so have jobs that stay pre-empted for
+two minutes. Failed jobs are submitted again, three times (`retries` in `profiles/slurm/config.yaml`).
+""".splitlines()
+
+
+def main() -> None:
+    """Write the page from the account."""
+    path = Path(os.environ.get("CISFLOW_FAULTS", ROOT / "results/faults.jsonl"))
+    (ROOT / PAGE).write_text(page([json.loads(line) for line in path.read_text().splitlines()]))
+
+
+if __name__ == "__main__":
+    main()
