@@ -54,7 +54,14 @@ forest|brief||normal||00:30:00
 savanna|savanna_only||normal||
 """
 
-ANSWERS = {"config": CONFIG, "partitions": RIGHTS, "nodes": NODES, "associations": ASSOCIATIONS, "jobs": ""}
+ANSWERS = {
+    "config": CONFIG,
+    "partitions": RIGHTS,
+    "nodes": NODES,
+    "associations": ASSOCIATIONS,
+    "jobs": "",
+    "queue": "",
+}
 
 
 def cluster(**answers):

@@ -138,7 +138,7 @@ def test_a_cluster_without_accounting_is_refused(slurm, profile):
     (folder / "config.txt").write_text(CONFIG.replace("accounting_storage/slurmdbd", "accounting_storage/none"))
     code, output = doctor("--profile", profile(), "--for", "results/figures/fig0.pdf")
     assert code == 1
-    assert "this Slurm has no accounting (AccountingStorageType is accounting_storage/none)" in output
+    assert "this Slurm keeps no accounts (AccountingStorageType is none)" in output
     assert "Snakemake cannot plan results/figures/fig0.pdf" in output
 
 

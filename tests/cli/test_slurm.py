@@ -4,6 +4,7 @@ import math
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.cli.slurm_answers import ANSWERS, CONFIG, NODES, cluster, programs
@@ -217,9 +218,14 @@ def test_a_cluster_that_is_well_is_told_so():
 def test_a_cluster_without_accounting_is_refused():
     found = levels(config=CONFIG.replace("accounting_storage/slurmdbd", "accounting_storage/none"))
     assert found[1][0] == "problem"
-    assert "no accounting (AccountingStorageType is accounting_storage/none)" in found[1][1]
-    assert "waits for ever" in found[1][1]
+    assert "keeps no accounts (AccountingStorageType is none)" in found[1][1]
     assert levels(jobs=CisflowError("'sacct' gave no answer in 20 s."))[1][0] == "problem"
+
+
+def test_jobs_that_another_snakemake_has_left_are_told():
+    level, text = levels(queue=f"12|abc|rule_train|{Path.cwd()}\n")[2]
+    assert level == "problem"
+    assert "scancel --name=abc" in text
 
 
 def test_a_silent_controller_is_one_problem():
@@ -236,13 +242,13 @@ def path(tmp_path, monkeypatch):
     return put
 
 
-def test_a_thousand_nodes_take_five_short_calls(path, monkeypatch):
+def test_a_thousand_nodes_take_six_short_calls(path, monkeypatch):
     monkeypatch.setenv("SINFO_FORMAT", "%N")
     folder = path(sinfo=f'[ -z "$SINFO_FORMAT" ] && cat {path()}/nodes.txt')
     read = read_cluster(ask_all())
     assert sum(n.count for n in read.partitions["cpu"].nodes) == 1000
     assert read.config == parse_config(CONFIG)
-    assert len((folder / "called").read_text().splitlines()) == 5
+    assert len((folder / "called").read_text().splitlines()) == 6
 
 
 def test_a_command_that_hangs_is_ended_with_its_children(path):

@@ -125,5 +125,5 @@ def test_the_doctor_refuses_a_cluster_without_accounting(tmp_path, monkeypatch):
     finally:
         other.script("down")
     found = {finding.level: finding.text for finding in reachable(answers)}
-    assert "this Slurm has no accounting" in found["problem"]
+    assert "this Slurm keeps no accounts" in found["problem"]
     assert {"cpu", "gpu", "urgent"} == read_cluster(answers).partitions.keys()

@@ -3,7 +3,9 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
+from cisflow.cli.accounting import accounting, left_over
 from cisflow.cli.findings import Finding
 from cisflow.cli.slurm import Asked, Association, Cluster, Nodes, Partition, parse_config
 from cisflow.config.strict import did_you_mean
@@ -22,28 +24,21 @@ def reachable(answers: Mapping[str, str | CisflowError]) -> Iterator[Finding]:
     settings = parse_config(config)
     version, name = settings.get("SLURM_VERSION", "?"), settings.get("ClusterName", "?")
     yield Finding("ok", f"Slurm {version} answers (cluster {name})")
-    yield from _accounting(settings, answers)
+    yield from _accounting(config, answers)
     for part in ("partitions", "nodes"):
         if isinstance(answers[part], CisflowError):
             yield Finding("problem", f"Slurm does not tell its partitions: {answers[part]}", "scontrol ping; sinfo")
 
 
-def _accounting(settings: Mapping[str, str], answers: Mapping[str, str | CisflowError]) -> Iterator[Finding]:
-    why = "without it, Snakemake's executor waits for ever for jobs that end while the controller is away"
-    instead = "or run in one allocation: sbatch --wrap 'snakemake --profile profiles/local ...' (docs/cluster.md)"
-    storage = settings.get("AccountingStorageType", "accounting_storage/none")
-    if not storage.endswith("slurmdbd"):
-        yield Finding(
-            "problem", f"this Slurm has no accounting (AccountingStorageType is {storage}); {why}",
-            f"ask the administrators for slurmdbd; {instead}",
-        )  # fmt: skip
-    elif isinstance(answers["jobs"], CisflowError):
-        yield Finding(
-            "problem", f"Slurm's accounting does not answer: {answers['jobs']} ({why})",
-            f"sacct; if it goes on, ask the administrators about slurmdbd; {instead}",
-        )  # fmt: skip
+def _accounting(config: str, answers: Mapping[str, str | CisflowError]) -> Iterator[Finding]:
+    """Yield what a run refuses to start with: no accounting, or jobs of another Snakemake in this folder."""
+    jobs, queue = answers["jobs"], answers["queue"]
+    if told := accounting(config, str(jobs) if isinstance(jobs, CisflowError) else None):
+        yield Finding("problem", told, "sacct; one allocation instead of many jobs: docs/cluster.md, step 6")
     else:
         yield Finding("ok", "accounting answers (sacct)")
+    if isinstance(queue, str) and (told := left_over(queue, Path())):
+        yield Finding("problem", told, "squeue --me")
 
 
 def partitions_told(cluster: Cluster, names: Iterable[str]) -> Iterator[Finding]:

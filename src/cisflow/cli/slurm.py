@@ -1,6 +1,6 @@
 """A Slurm cluster as its own commands tell it.
 
-Five commands are asked, side by side, whatever the size of the cluster; each has a time limit, and what it cannot say
+Six commands are asked, side by side, whatever the size of the cluster; each has a time limit, and what it cannot say
 is told. All else is pure functions on their answers; `cisflow.cli.misfits` holds them against what jobs ask.
 """
 
@@ -15,18 +15,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from getpass import getuser
 
+from cisflow.cli.accounting import CONFIGURATION, HISTORY, QUEUE
 from cisflow.errors import CisflowError
 
 SECONDS = 20  # that a command of Slurm may take; a controller that is well answers in less than one
 SINFO = "%P|%a|%l|%D|%T|%c|%m|%G|%f"
 ASSOCIATION = "Cluster,Account,Partition,QOS,MaxSubmit,MaxWall"
 COMMANDS = {
-    "config": ("scontrol", "show", "config"),
+    "config": CONFIGURATION,
     "partitions": ("scontrol", "--all", "--oneliner", "show", "partition"),
     "nodes": ("sinfo", "--all", "--exact", "--noheader", f"--format={SINFO}"),
     "associations": ("sacctmgr", "--noheader", "--parsable2", "--readonly", "show", "associations", "where",
                      "user={user}", f"format={ASSOCIATION}"),
-    "jobs": ("sacct", "--allocations", "--noheader", "--parsable2", "--format=JobIDRaw,State", "--starttime=now-1hour"),
+    "jobs": HISTORY,
+    "queue": QUEUE,
 }  # fmt: skip
 # A node in one of these states starts no job, and neither does one that does not answer ('*' after the state).
 OUT = {
