@@ -235,7 +235,7 @@ def test_a_stage_imports_only_earlier_ones(root):
 
 def test_the_package_knows_nothing_of_snakemake(root):
     """But for the commands that ask Snakemake what it would do, and what it knows."""
-    for path in set((root / "src/cisflow").rglob("*.py")) - set((root / "src/cisflow/cli").glob("*.py")):
+    for path in set((root / "src/cisflow").rglob("*.py")) - set((root / "src/cisflow/cli").rglob("*.py")):
         names = {
             alias.name
             for node in ast.walk(ast.parse(path.read_text()))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cisflow.cli.slurm import COMMANDS, read_cluster
+from cisflow.cli.cluster.slurm import COMMANDS, read_cluster
 
 CONFIG = """Configuration data as of 2026-11-21T20:00:00
 AccountingStorageEnforce = associations,limits,qos,safe

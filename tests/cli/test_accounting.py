@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from cisflow.cli import accounting
-from cisflow.cli.accounting import check, lasting, left_over
+from cisflow.cli.cluster import accounting
+from cisflow.cli.cluster.accounting import check, lasting, left_over
 from cisflow.errors import CisflowError
 
 CONFIG = "AccountingStorageHost   = localhost\nAccountingStorageType   = accounting_storage/{}\nMinJobAge = 300 sec\n"

@@ -18,9 +18,9 @@ from tests.evaluation.test_evaluate import checkpoint_folder
 from typer.testing import CliRunner
 
 from cisflow import cli
-from cisflow.cli.costs import Size, run_work, size_of
 from cisflow.cli.explain import explain
-from cisflow.cli.plan import plan as plan_of
+from cisflow.cli.planning.costs import Size, run_work, size_of
+from cisflow.cli.planning.plan import plan as plan_of
 from cisflow.cli.predict import predict_fasta
 from cisflow.config.datasets import Hdf5
 from cisflow.config.project import BASE, load_project

@@ -10,8 +10,8 @@ import typer
 import yaml
 
 from cisflow import cli
-from cisflow.cli.asked import asked, dry_run
-from cisflow.cli.profiles import (
+from cisflow.cli.cluster.asked import asked, dry_run
+from cisflow.cli.cluster.profiles import (
     PLACEHOLDER,
     Profile,
     known_resources,

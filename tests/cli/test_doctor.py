@@ -9,11 +9,11 @@ from tests.cli.slurm_answers import CONFIG, programs
 from typer.testing import CliRunner
 
 from cisflow import cli
-from cisflow.cli import cluster as cluster_module
-from cisflow.cli.cluster import _forgotten, _image, examine_profile, source_findings
-from cisflow.cli.plan import Job
-from cisflow.cli.profiles import read_profile
-from cisflow.cli.slurm import ask_all, read_cluster
+from cisflow.cli.cluster import examine as cluster_module
+from cisflow.cli.cluster.examine import _forgotten, _image, examine_profile, source_findings
+from cisflow.cli.cluster.profiles import read_profile
+from cisflow.cli.cluster.slurm import ask_all, read_cluster
+from cisflow.cli.planning.plan import Job
 from cisflow.config.project import load_project
 from cisflow.errors import CisflowError
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from cisflow import cli
 from cisflow.cli.explain import _path, profile_of
-from cisflow.cli.plan import config_of
+from cisflow.cli.planning.plan import config_of
 from cisflow.config.project import BASE, load_project
 from cisflow.errors import CisflowError
 

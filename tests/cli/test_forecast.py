@@ -9,12 +9,21 @@ import pytest
 from rich.console import Console
 
 from cisflow.attribution.presets import resolve
-from cisflow.cli.amounts import Amounts
-from cisflow.cli.bill import duration, number, show, size
-from cisflow.cli.costs import Size, evaluation_work, gallery_work, maps_work, passes_of, run_work, size_of, trunk_of
-from cisflow.cli.forecast import Forecast, seconds_of
-from cisflow.cli.plan import Group, Job, Limits, Plan
-from cisflow.cli.schedule import Unit, ends, in_order, longest, played
+from cisflow.cli.planning.amounts import Amounts
+from cisflow.cli.planning.bill import duration, number, show, size
+from cisflow.cli.planning.costs import (
+    Size,
+    evaluation_work,
+    gallery_work,
+    maps_work,
+    passes_of,
+    run_work,
+    size_of,
+    trunk_of,
+)
+from cisflow.cli.planning.forecast import Forecast, seconds_of
+from cisflow.cli.planning.plan import Group, Job, Limits, Plan
+from cisflow.cli.planning.schedule import Unit, ends, in_order, longest, played
 from cisflow.config.project import BASE, Estimates, Rates, load_project
 from cisflow.errors import CisflowError
 
@@ -253,7 +262,7 @@ SIZE = Size((100, 20, 30), 50, 3)
 
 def test_work_is_that_of_the_passes(project, monkeypatch):
     """By hand, of models of 7 multiplications."""
-    monkeypatch.setattr("cisflow.cli.costs.cost_of", lambda spec, sized: (1, 7))
+    monkeypatch.setattr("cisflow.cli.planning.costs.cost_of", lambda spec, sized: (1, 7))
     task = project.task("task3").model_copy(update={"trials": 2})
     runs = len(task.runs())
     assert evaluation_work(task, SIZE) == 2 * 30 * runs * 7

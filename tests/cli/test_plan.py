@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from cisflow.cli.plan import Job, Plan, plan, profile_path
+from cisflow.cli.planning.plan import Job, Plan, plan, profile_path
 from cisflow.config.project import BASE
 from cisflow.errors import CisflowError
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cisflow.cli import deployment
-from cisflow.cli.asked import Run, asked, dry_run
-from cisflow.cli.deployment import (
+from cisflow.cli.cluster import deployment
+from cisflow.cli.cluster.asked import Run, asked, dry_run
+from cisflow.cli.cluster.deployment import (
     conda_findings,
     list_environments,
     methods,
@@ -18,8 +18,7 @@ from cisflow.cli.deployment import (
     parse_environments,
     tool_findings,
 )
-from cisflow.cli.plan import Job
-from cisflow.cli.profiles import (
+from cisflow.cli.cluster.profiles import (
     known_resources,
     known_settings,
     partition_findings,
@@ -31,6 +30,7 @@ from cisflow.cli.profiles import (
     unknown_rules,
     unknown_settings,
 )
+from cisflow.cli.planning.plan import Job
 from cisflow.errors import CisflowError
 
 PARTITIONS = "partitions:\n  small: {max_gpu: 0, max_runtime: 60}\n  large: {max_gpu: 0}\n  cards: {max_gpu: 4}\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.cli.slurm_answers import ANSWERS, CONFIG, NODES, cluster, programs
 
-from cisflow.cli.misfits import misfits, partitions_told, reachable
-from cisflow.cli.slurm import (
+from cisflow.cli.cluster.misfits import misfits, partitions_told, reachable
+from cisflow.cli.cluster.slurm import (
     Asked,
     Nodes,
     answer,

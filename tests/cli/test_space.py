@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from cisflow.cli import space
-from cisflow.cli.space import (
+from cisflow.cli.cluster import space
+from cisflow.cli.cluster.space import (
     Mount,
     Need,
     Room,

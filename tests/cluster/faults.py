@@ -137,8 +137,8 @@ Another job for the same run waits for it and says for whom; when the first has 
 when it was killed, the second goes on. Where the file system has no locks, a warning says so (Lustre mounted with
 `localflock` has them only within a node, and nothing can tell).
 
-**Before the first job** Snakemake asks Slurm (`src/cisflow/cli/accounting.py`), and refuses to start where Slurm does
-not answer, keeps no accounts, or still has jobs of an earlier Snakemake in this folder.
+**Before the first job** Snakemake asks Slurm (`src/cisflow/cli/cluster/accounting.py`), and refuses to start where
+Slurm does not answer, keeps no accounts, or still has jobs of an earlier Snakemake in this folder.
 
 **Answers that the executor plugin misunderstands.** Version 2.8.0 waits for ever after each of three: none (while
 slurmdbd does not answer, it forgets the jobs that it asked about), `CANCELLED by 1000` (it knows only `CANCELLED`),

@@ -6,9 +6,9 @@ import time
 import pytest
 import yaml
 
-from cisflow.cli.cluster import examine_profile
-from cisflow.cli.misfits import reachable
-from cisflow.cli.slurm import ask_all, read_cluster
+from cisflow.cli.cluster.examine import examine_profile
+from cisflow.cli.cluster.misfits import reachable
+from cisflow.cli.cluster.slurm import ask_all, read_cluster
 from tests.cli.test_cluster_page import commands
 from tests.cluster.conftest import Slurm, fill_in, needed
 

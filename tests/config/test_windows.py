@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from cisflow.cli.explain import explain
-from cisflow.cli.plan import Plan
+from cisflow.cli.planning.plan import Plan
 from cisflow.config import project as module
 from cisflow.config.preflight import _missing_chromosomes
 from cisflow.errors import CisflowError

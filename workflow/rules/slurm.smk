@@ -5,7 +5,7 @@ onstart:
     if workflow.executor_plugin.name == "slurm":
         import snakemake_executor_plugin_slurm as plugin
         from pathlib import Path
-        from cisflow.cli import accounting
+        from cisflow.cli.cluster import accounting
 
         try:
             accounting.check(Path(workflow.workdir_init))

@@ -278,7 +278,7 @@ def explain(
     Jobs by rule, core hours, GPU hours, wall time and disk: measured by earlier runs, or estimated.
     """
     from cisflow.cli.explain import explain as print_all
-    from cisflow.cli.plan import NO_PROFILE, config_of, profile_path
+    from cisflow.cli.planning.plan import NO_PROFILE, config_of, profile_path
     from cisflow.config.project import load_project
 
     named = config_of(profile_path(profile)) if profile not in (None, NO_PROFILE) and config is None else None

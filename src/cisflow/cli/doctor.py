@@ -14,8 +14,8 @@ from pathlib import Path
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from rich.console import Console
 
-from cisflow.cli.findings import Finding, show
-from cisflow.cli.profiles import placeholder_findings, read_profile
+from cisflow.cli.cluster.findings import Finding, show
+from cisflow.cli.cluster.profiles import placeholder_findings, read_profile
 from cisflow.config.preflight import check_files, missing_files
 from cisflow.config.project import BASE, Project, load_project
 from cisflow.errors import CisflowError
@@ -38,7 +38,7 @@ def examine(config: Path | None, out: Console, profile: str | None = None, targe
     targets
         What Snakemake will be asked for; the room and the files that they need are looked at, too.
     """
-    from cisflow.cli.cluster import examine_profile, examine_targets
+    from cisflow.cli.cluster.examine import examine_profile, examine_targets
 
     checks = [check(config or BASE) for check in CHECKS]
     if profile:

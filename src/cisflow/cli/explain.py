@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cisflow.cli.bill import show
-from cisflow.cli.costs import Size, cost_of, size_of
-from cisflow.cli.forecast import Forecast
-from cisflow.cli.plan import NO_PROFILE, NoRule, Plan, plan, profile_path
+from cisflow.cli.planning.bill import show
+from cisflow.cli.planning.costs import Size, cost_of, size_of
+from cisflow.cli.planning.forecast import Forecast
+from cisflow.cli.planning.plan import NO_PROFILE, NoRule, Plan, plan, profile_path
 from cisflow.config.places import GIVEN
 from cisflow.config.project import BASE, Project
 from cisflow.config.tasks import LEARNING, Task

@@ -7,12 +7,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cisflow.cli.amounts import FETCHING
-from cisflow.cli.bill import UNKNOWN
-from cisflow.cli.bill import number as hours
 from cisflow.cli.explain import profile_of
-from cisflow.cli.forecast import Forecast, Sum
-from cisflow.cli.plan import plan
+from cisflow.cli.planning.amounts import FETCHING
+from cisflow.cli.planning.bill import UNKNOWN
+from cisflow.cli.planning.bill import number as hours
+from cisflow.cli.planning.forecast import Forecast, Sum
+from cisflow.cli.planning.plan import plan
 from cisflow.config.figures import Figure
 from cisflow.config.project import BASE, Project
 

@@ -160,7 +160,7 @@ def needed(project: "Project", config: str | Path, targets: Sequence[str]) -> tu
     CisflowError
         Snakemake cannot plan these targets.
     """
-    from cisflow.cli.plan import plan
+    from cisflow.cli.planning.plan import plan
 
     jobs = plan(config, targets, project.root).jobs.values()
     fetched = sorted((job.wildcards["source"], job.wildcards["file"]) for job in jobs if job.rule == "fetch_source")

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from cisflow.cli.accounting import accounting, left_over
-from cisflow.cli.findings import Finding
-from cisflow.cli.slurm import Asked, Association, Cluster, Nodes, Partition, parse_config
+from cisflow.cli.cluster.accounting import accounting, left_over
+from cisflow.cli.cluster.findings import Finding
+from cisflow.cli.cluster.slurm import Asked, Association, Cluster, Nodes, Partition, parse_config
 from cisflow.config.strict import did_you_mean
 from cisflow.errors import CisflowError
 

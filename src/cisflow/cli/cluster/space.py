@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from getpass import getuser
 from pathlib import Path
 
-from cisflow.cli.findings import Finding
-from cisflow.cli.slurm import answer
+from cisflow.cli.cluster.findings import Finding
+from cisflow.cli.cluster.slurm import answer
 from cisflow.errors import CisflowError
 
 MOUNTS = Path("/proc/self/mounts")

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cisflow.cli.findings import Finding
-from cisflow.cli.plan import FILES, profile_path
+from cisflow.cli.cluster.findings import Finding
+from cisflow.cli.planning.plan import FILES, profile_path
 from cisflow.config.strict import did_you_mean
 from cisflow.config.yaml import load
 from cisflow.errors import CisflowError

@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from cisflow.cli.amounts import FETCHING, JOB, KINDS, STARTED, Amount, Amounts
-from cisflow.cli.plan import Job, Plan
-from cisflow.cli.schedule import Unit, ends, longest, played
+from cisflow.cli.planning.amounts import FETCHING, JOB, KINDS, STARTED, Amount, Amounts
+from cisflow.cli.planning.plan import Job, Plan
+from cisflow.cli.planning.schedule import Unit, ends, longest, played
 from cisflow.config.project import Project
 from cisflow.config.strict import did_you_mean
 from cisflow.errors import CisflowError

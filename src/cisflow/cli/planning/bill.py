@@ -9,9 +9,9 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from cisflow.cli.amounts import FETCHING
-from cisflow.cli.forecast import ORIGINS, Forecast, Sum
-from cisflow.cli.plan import Job, Limits
+from cisflow.cli.planning.amounts import FETCHING
+from cisflow.cli.planning.forecast import ORIGINS, Forecast, Sum
+from cisflow.cli.planning.plan import Job, Limits
 
 UNKNOWN = "?"
 PLACEHOLDER = re.compile(r"<[A-Za-z][A-Za-z -]*>")

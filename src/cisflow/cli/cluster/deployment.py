@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from cisflow.cli.asked import ASKING
-from cisflow.cli.findings import Finding
-from cisflow.cli.profiles import DEPLOYMENT, Profile
-from cisflow.cli.slurm import answer
+from cisflow.cli.cluster.asked import ASKING
+from cisflow.cli.cluster.findings import Finding
+from cisflow.cli.cluster.profiles import DEPLOYMENT, Profile
+from cisflow.cli.cluster.slurm import answer
 from cisflow.errors import CisflowError
 
 AVAILABLE = """type module >/dev/null || exit 3

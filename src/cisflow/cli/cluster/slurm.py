@@ -1,7 +1,7 @@
 """A Slurm cluster as its own commands tell it.
 
 Six commands are asked, side by side, whatever the size of the cluster; each has a time limit, and what it cannot say
-is told. All else is pure functions on their answers; `cisflow.cli.misfits` holds them against what jobs ask.
+is told. All else is pure functions on their answers; `cisflow.cli.cluster.misfits` holds them against what jobs ask.
 """
 
 import grp
@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from getpass import getuser
 
-from cisflow.cli.accounting import CONFIGURATION, HISTORY, QUEUE
+from cisflow.cli.cluster.accounting import CONFIGURATION, HISTORY, QUEUE
 from cisflow.errors import CisflowError
 
 SECONDS = 20  # that a command of Slurm may take; a controller that is well answers in less than one

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from cisflow.cli.costs import (
+from cisflow.cli.planning.costs import (
     Size,
     cost_of,
     evaluation_work,
@@ -16,7 +16,7 @@ from cisflow.cli.costs import (
     size_of,
     trunk_of,
 )
-from cisflow.cli.plan import Job
+from cisflow.cli.planning.plan import Job
 from cisflow.config.project import Estimates, Project, Rates
 from cisflow.config.tasks import Task
 

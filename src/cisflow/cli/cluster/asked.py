@@ -11,9 +11,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from cisflow.cli.plan import Job, Plan, plan
-from cisflow.cli.profiles import DEPLOYMENT, Profile
-from cisflow.cli.slurm import Asked, parse_gpus
+from cisflow.cli.cluster.profiles import DEPLOYMENT, Profile
+from cisflow.cli.cluster.slurm import Asked, parse_gpus
+from cisflow.cli.planning.plan import Job, Plan, plan
 from cisflow.errors import CisflowError
 
 # The settings that say what jobs ask; with them alone, a plan needs none of those that may be wrong.

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from cisflow.cli.amounts import KINDS, Amounts
-from cisflow.cli.asked import Places, Run, asked, dry_run
-from cisflow.cli.deployment import (
+from cisflow.cli.cluster.asked import Places, Run, asked, dry_run
+from cisflow.cli.cluster.deployment import (
     conda_findings,
     is_made,
     list_environments,
@@ -19,10 +18,9 @@ from cisflow.cli.deployment import (
     modules_of,
     tool_findings,
 )
-from cisflow.cli.findings import Finding
-from cisflow.cli.misfits import is_placeholder, misfits, missing_partitions, partitions_told, reachable
-from cisflow.cli.plan import Job, config_of
-from cisflow.cli.profiles import (
+from cisflow.cli.cluster.findings import Finding
+from cisflow.cli.cluster.misfits import is_placeholder, misfits, missing_partitions, partitions_told, reachable
+from cisflow.cli.cluster.profiles import (
     Profile,
     known_resources,
     known_settings,
@@ -34,9 +32,11 @@ from cisflow.cli.profiles import (
     unknown_rules,
     unknown_settings,
 )
-from cisflow.cli.slurm import Cluster, ask_all, read_cluster
+from cisflow.cli.cluster.slurm import Cluster, ask_all, read_cluster
+from cisflow.cli.cluster.space import Need, existing, mount_of, room_findings, shared_findings, sized, summed
+from cisflow.cli.planning.amounts import KINDS, Amounts
+from cisflow.cli.planning.plan import Job, config_of
 from cisflow.cli.sources import item_of, state
-from cisflow.cli.space import Need, existing, mount_of, room_findings, shared_findings, sized, summed
 from cisflow.config.project import BASE, Project, load_project
 from cisflow.errors import CisflowError
 

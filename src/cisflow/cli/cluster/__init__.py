@@ -1,0 +1,1 @@
+"""What a cluster has and allows, against what jobs ask: profiles, Slurm, disks, environments."""

@@ -1,0 +1,1 @@
+"""What results will take before they are made: jobs, hours, memory and disk."""
