@@ -64,8 +64,8 @@ if project.settings.container:
 # On one machine (a cluster has `jobs`) as many jobs as there are GPUs take one at a time; each claims its own.
 one_machine = workflow.is_main_process and workflow.resource_settings.nodes is None
 local_gpus = count() if one_machine else 0
-if one_machine and "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", max(1, local_gpus))
+if local_gpus and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", local_gpus)
 
 
 def one_of(names):
