@@ -31,7 +31,7 @@ def test_a_figure_on_a_cluster():
     assert re.search(r"\ntrain +21 +0 +4 +4 +4:00 +\d+\.\d +\d+\.\d\d +estimates", output)
     assert re.search(r"\nevaluate +1 +0 +1 +4 +2:00 +\d\.\d\d +\d\.\d\d +estimates", output)
     assert re.search(r"\n<GPU partition> +23 ", output)
-    assert re.search(r"jobs +28 to run, 0 up to date; 27 submitted", output)
+    assert re.search(r"jobs +28 to run, 0 up to date; 26 submissions, with groups", output)
     assert re.search(r"wall +about \d+ min with 100 jobs at once \(profiles/slurm\)", output)
     assert "Fill these in before anything is submitted: <CPU partition>, <GPU partition>, <your account>" in output
     assert output.strip().endswith("snakemake --profile profiles/slurm results/figures/fig1.pdf")
