@@ -64,7 +64,7 @@ figures-demo: environment
 	$(RUN) snakemake --profile profiles/demo
 
 test: environment $(VALIDATOR)/ready
-	$(RUN) python -m pytest
+	$(RUN) python -m pytest -n 2 --dist loadfile
 
 # The validator of RO-Crates (cisflow crate), in an environment of its own, for its tests.
 $(VALIDATOR)/ready: tests/records/validator.lock
