@@ -130,7 +130,8 @@ NOTES = """\
 
 **A training's state** is written every `training.save_minutes` and when Slurm ends the job (SIGTERM); the next
 attempt goes on from it ([how](decisions/003-resume.md)). A job that is killed without a warning (`kill -9`, a node
-that fails) loses what came after the last save.
+that fails) loses what came after the last save; one that is disturbed before its first save begins again (with a full
+disk this was seen once, above as 0 + 120 in two attempts).
 
 **One training at a time.** A training claims its folder below `unfinished/` with a lock that ends with its process.
 Another job for the same run waits for it and says for whom; when the first has finished, nothing is left to do, and

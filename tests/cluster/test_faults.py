@@ -77,9 +77,13 @@ class Work:
         return self.output.read_text()[before:]
 
     def train(self, epochs: int = 10) -> str:
-        """Start, and return the training's job when it has done some epochs."""
+        """Start, and return the training's job when it has done some epochs, and saved."""
         process = self.start()
-        until(lambda: self.epochs() >= epochs or process.poll() is not None, "epochs")
+        state = self.clone / RESULTS / "unfinished"
+        until(
+            lambda: (self.epochs() >= epochs and list(state.rglob("*.state"))) or process.poll() is not None,
+            "epochs, and a state of them",
+        )
         assert process.poll() is None, self.output.read_text()[-5000:]
         (job,) = self.jobs()
         return job
