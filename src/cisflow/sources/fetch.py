@@ -101,9 +101,10 @@ def fetch(
     with locked(part, "another process is fetching this file"):
         try:
             _download(wanted, part, progress, wait)
-        finally:
+        except BaseException:
             if part.exists() and not part.stat().st_size:
                 part.unlink()
+            raise
         if problem := wanted.problem(part):
             rejected = path.with_name(path.name + ".rejected")
             part.replace(rejected)

@@ -43,7 +43,8 @@ def _gzip(path: Path) -> str | None:
 
 def _hdf5(path: Path) -> str | None:
     try:
-        with h5py.File(path, "r") as file:
+        # What is being fetched is locked by this very process, and HDF5 would take that for a writer at work.
+        with h5py.File(path, "r", locking=False) as file:
             list(file)
     except OSError as error:
         why = "truncated" if "truncated" in str(error) else "not HDF5"
