@@ -62,7 +62,7 @@ def slurm(monkeypatch):
 
 
 def test_nothing_is_said_where_nothing_is_wrong(slurm, tmp_path):
-    check(tmp_path)
+    assert check(tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 from rich.console import Console
+from tests.cli.conftest import run
 from tests.evaluation.test_evaluate import checkpoint_folder
 from typer.testing import CliRunner
 
@@ -29,21 +30,13 @@ from cisflow.errors import CisflowError
 from cisflow.models.cost import cost
 from cisflow.sequence import decode
 
+pytestmark = pytest.mark.usefixtures("in_repository")
+
 # The module, which the command of its name hides.
 doctor = importlib.import_module("cisflow.cli.doctor")
-COMMANDS = ("predict", "embed", "liftover", "explain", "figures", "doctor", "schema")
-
-
-@pytest.fixture(autouse=True)
-def in_repository(root, monkeypatch):
-    monkeypatch.chdir(root)
-    monkeypatch.setattr(cli.out, "width", 200)
-
-
-def run(*arguments: str) -> str:
-    result = CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
+COMMANDS = (
+    "predict", "embed", "liftover", "encode", "sources", "explain", "figures", "records", "crate", "doctor", "schema",
+)  # fmt: skip
 
 
 def test_help_names_every_command_and_every_command_has_help():

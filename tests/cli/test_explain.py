@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from tests.cli.conftest import run
 from typer.testing import CliRunner
 
 from cisflow import cli
@@ -11,17 +12,7 @@ from cisflow.cli.planning.plan import config_of
 from cisflow.config.project import BASE, load_project
 from cisflow.errors import CisflowError
 
-
-@pytest.fixture(autouse=True)
-def in_repository(root, monkeypatch):
-    monkeypatch.chdir(root)
-    monkeypatch.setattr(cli.out, "width", 200)
-
-
-def run(*arguments: str) -> str:
-    result = CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
+pytestmark = pytest.mark.usefixtures("in_repository")
 
 
 def test_a_figure_on_a_cluster():

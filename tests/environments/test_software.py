@@ -79,13 +79,13 @@ def test_a_cpu_build_under_a_name_of_its_own_serves(tmp_path, monkeypatch):
 
 def test_nothing_is_compared_where_nothing_is_deployed(monkeypatch):
     monkeypatch.delenv(software.VARIABLE, raising=False)
-    software.check("workflow/scripts/training/train.py")
+    assert software.check("workflow/scripts/training/train.py") is None
 
 
 def test_another_python_with_the_right_versions_is_accepted(told, tmp_path):
     path = str(conda_file(tmp_path, "2.4.6"))
     told(**{"training/train.py": path})
-    software.check("/somewhere/workflow/scripts/training/train.py")
+    assert software.check("/somewhere/workflow/scripts/training/train.py") is None
 
 
 def test_other_versions_are_refused(told, tmp_path):
@@ -115,7 +115,7 @@ def test_the_python_of_snakemake_is_refused(told, method, why):
 def test_a_container_may_have_its_python_at_the_same_path(told, monkeypatch):
     told(["apptainer"], os.path.realpath(sys.prefix))
     monkeypatch.setenv("APPTAINER_CONTAINER", "/images/cisflow.sif")
-    software.check("workflow/scripts/training/train.py")
+    assert software.check("workflow/scripts/training/train.py") is None
 
 
 def of_bash(commands: str, **variables: str) -> subprocess.CompletedProcess:
