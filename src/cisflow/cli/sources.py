@@ -137,7 +137,8 @@ def check(
     for line in (*lines, *notes):
         out.print(line, markup=False, soft_wrap=True)
     size = sum(kept.records[file].bytes for file in found.good)
-    out.print(f"{mirror}: {len(found.good)} of {len(kept.records)} files are right, {size / 1e6:,.1f} MB")
+    right = f"{mirror}: {len(found.good)} of {len(kept.records)} files are right, {size / 1e6:,.1f} MB"
+    out.print(right, markup=False, soft_wrap=True)
     if lines:
         raise CisflowError(
             f"{mirror}: {len(lines)} problems. Delete the corrupt files and, where there is a network, fetch again: "
