@@ -41,10 +41,10 @@ FORKS = """
 import os, time
 from cisflow.gpus import claim
 claim()
-child = os.fork()
-if child:
-    print(child, flush=True)
+if os.fork():
     os._exit(0)
+# Only now has the child let go.
+print(os.getpid(), flush=True)
 time.sleep(60)
 """
 
