@@ -21,6 +21,15 @@ MOTIF = "TGACTCA"
 os.environ.setdefault("CISFLOW_GPU_LOCKS", "")
 
 
+@pytest.fixture(autouse=True)
+def same_environment():
+    """What a test, or the code under test, sets for its child processes is not there for the next test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
