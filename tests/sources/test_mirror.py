@@ -1,5 +1,7 @@
 """Mirror folders: filled from a server on the loopback interface, checked, and used."""
 
+import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -251,3 +253,13 @@ def test_origins_are_told_of_packages_and_addresses():
     assert Item("s", Wanted("a.bin", package=package), "l").origin == "python package x==1.2: x/a.bin"
     assert Item("s", Wanted("a.bin", "https://x.org/a", package=package), "l").origin == "https://x.org/a"
     assert [Item("s", Wanted("a.bin", **known), "l").by_hand for known in ({}, {"package": package})] == [True, False]
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with locked(tmp_path / "a.part", "busy"):
+        pass
+    assert "a.part: no lock can be had there (No locks available); no other process may work on it" in caplog.text

@@ -2,11 +2,14 @@
 
 import errno
 import fcntl
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cisflow.errors import CisflowError
+
+log = logging.getLogger(__name__)
 
 # A file system without locks: there, two processes are not kept apart.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -29,4 +32,5 @@ def locked(path: Path, what: str) -> Iterator[None]:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
+            log.warning("%s: no lock can be had there (%s); no other process may work on it", path, error.strerror)
         yield
