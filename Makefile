@@ -76,7 +76,7 @@ SLURM := tests/cluster/slurm.sh
 
 test-cluster: environment
 	@$(SLURM) installed || $(SLURM) install
-	$(RUN) python -m pytest tests/cluster
+	$(RUN) python -m pytest -n 2 --dist loadfile --maxfail 3 tests/cluster
 
 lint: environment
 	$(RUN) ruff check .

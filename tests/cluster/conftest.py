@@ -18,6 +18,8 @@ from tests.workflow.conftest import copy_of_repository, environment
 
 HERE = Path(__file__).parent
 SCRIPT = HERE / "slurm.sh"
+# Seconds that a test may take.
+LIMIT = 400
 PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "sacct", "munged", "mariadbd")
 
 # What stands in angle brackets in profiles/slurm, for this cluster.
@@ -29,6 +31,7 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("cluster")
+            item.add_marker(pytest.mark.timeout(LIMIT))
             if not named:
                 item.add_marker(pytest.mark.skip(reason="needs a Slurm of its own, and minutes: make test-cluster"))
 
@@ -72,8 +75,9 @@ class Slurm:
 
 
 def free_ports(count: int) -> int:
-    """Return the first of some ports in a row that nobody listens on."""
-    for first in range(16810, 20000, 10):
+    """Return the first of some ports in a row that nobody listens on, and no other worker of pytest looks at."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for first in range(16810 + 500 * worker, 16810 + 500 * (worker + 1), 10):
         try:
             for port in range(first, first + count):
                 with closing(socket.socket()) as free:
@@ -104,6 +108,13 @@ def slurm(tmp_path_factory):
         yield running
     finally:
         running.script("down")
+
+
+@pytest.fixture(autouse=True)
+def node_takes_jobs(request):
+    """Fail at once, and not after minutes, where an earlier test has left the node in a state that takes no jobs."""
+    if "slurm" in request.fixturenames:
+        request.getfixturevalue("slurm").script("ready")
 
 
 def fill_in(clone: Path, **settings) -> Path:

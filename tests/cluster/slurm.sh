@@ -4,7 +4,7 @@
 #   slurm.sh install       Debian's packages, by apt-get    slurm.sh installed     are they here?
 #   slurm.sh up            start munge, MariaDB, slurmdbd, slurmctld and slurmd, and wait until the node is idle
 #   slurm.sh env           what a shell needs to use it: eval "$(slurm.sh env)"
-#   slurm.sh status        nodes and jobs
+#   slurm.sh status        nodes and jobs                  slurm.sh ready         wait until the node takes jobs
 #   slurm.sh kill-ctld     kill -9 of slurmctld           slurm.sh start-ctld    start it again
 #   slurm.sh drain         no new job on the node          slurm.sh resume        jobs again
 #   slurm.sh down          cancel all jobs and stop everything that `up` started
@@ -141,7 +141,8 @@ start_accounting() {
       create user if not exists 'slurm'@'%' identified by 'cisflow'; grant all on slurm_acct_db.* to 'slurm'@'%'"
   fi
   alive slurmdbd || slurmdbd
-  wait_for 30 sacctmgr -n show cluster
+  # It asks for ever where nobody answers.
+  wait_for 30 timeout 5 sacctmgr -n show cluster
   [ -n "$(sacctmgr -n show cluster cisflow)" ] || sacctmgr -i -Q add cluster cisflow > /dev/null
   [ -n "$(sacctmgr -n show account genomics)" ] || {
     sacctmgr -i -Q add account genomics Cluster=cisflow > /dev/null
@@ -149,9 +150,16 @@ start_accounting() {
   }
 }
 
-node_is_up() { [[ $(sinfo -h -n "$NODE" -p cpu -o %T) =~ ^(idle|mixed|allocated)$ ]]; }
-node_answers() { [[ $(sinfo -h -n "$NODE" -p cpu -o %T) != *'*' ]]; }
+node_is_up() { [[ $(sinfo -h -n "$NODE" -p cpu -o %T) =~ ^(idle|mixed|allocated|completing)$ ]]; }
 no_job() { [ -z "$(squeue -h)" ]; }
+
+# Until it is on disk, too: a controller that was killed before that would come back with a node that takes no jobs.
+resume() {
+  touch "$ROOT/run/resumed"
+  scontrol update NodeName="$NODE" State=RESUME
+  wait_for 30 node_is_up
+  wait_for 30 test "$ROOT/state/node_state" -nt "$ROOT/run/resumed"
+}
 
 up() {
   write_configuration
@@ -167,7 +175,7 @@ start_controller() {
   alive slurmctld || slurmctld
   wait_for 30 scontrol ping
   kill -HUP "$(pid_of slurmd)"
-  wait_for 30 node_answers
+  wait_for 30 node_is_up
 }
 
 down() {
@@ -190,11 +198,12 @@ case ${1:-} in
   installed) for name in $DAEMONS sacct; do command -v "$name" > /dev/null || exit 1; done ;;
   up) up ;;
   down) down ;;
+  ready) wait_for 30 node_is_up || { sinfo --long --Node >&2; exit 1; } ;;
   status) sinfo -N -o '%N %P %T %c %m %G' && squeue -a -o '%i %P %j %T %r %b' ;;
   env) echo "export SLURM_CONF='$SLURM_CONF' PATH='$ROOT/bin':\$PATH" ;;
   kill-ctld) kill -9 "$(pid_of slurmctld)" ;;
   start-ctld) start_controller ;;
   drain) scontrol update NodeName="$NODE" State=DRAIN Reason=test ;;
-  resume) scontrol update NodeName="$NODE" State=RESUME; wait_for 30 node_answers ;;
+  resume) resume ;;
   *) sed -n '2,/^set /{s/^# \{0,1\}//;/^set /!p}' "$0"; exit 2 ;;
 esac

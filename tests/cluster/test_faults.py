@@ -202,15 +202,6 @@ def ended(work: Work, job: str, state: str) -> None:
     until(lambda: work.state(job).startswith(state), f"{job} {state}")
 
 
-def test_cancelled(work, unharmed):
-    job = work.train()
-    work.slurm.run("scancel", job)
-    ended(work, job, "CANCELLED")
-    unharmed()
-    assert "run again to go on from there" in work.log_of(job)
-    assert [row["State"].split()[0] for row in work.attempts()] == ["CANCELLED", "COMPLETED"]
-
-
 def training_of(clone: Path) -> int:
     """Return the process of the training at work in a folder."""
     found = []
@@ -223,14 +214,28 @@ def training_of(clone: Path) -> int:
     return one
 
 
+def hold(work: Work) -> None:
+    """Let the training stand still, or a fast machine would be done with it; Slurm wakes up a job that it ends."""
+    os.kill(training_of(work.clone), signal.SIGSTOP)
+
+
+def test_cancelled(work, unharmed):
+    job = work.train()
+    hold(work)
+    work.slurm.run("scancel", job)
+    ended(work, job, "CANCELLED")
+    unharmed()
+    assert "run again to go on from there" in work.log_of(job)
+    assert [row["State"].split()[0] for row in work.attempts()] == ["CANCELLED", "COMPLETED"]
+
+
 def test_out_of_time(work, unharmed):
     profile = work.clone / "profiles/slurm/config.yaml"
     settings = yaml.safe_load(profile.read_text())
     settings["set-resources"].append("train:runtime=attempt")
     profile.write_text(yaml.safe_dump(settings))
     job = work.train()
-    # It stands still until its minute is over; Slurm wakes a job up before it ends it.
-    os.kill(training_of(work.clone), signal.SIGSTOP)
+    hold(work)
     ended(work, job, "TIMEOUT")
     unharmed()
     assert "run again to go on from there" in work.log_of(job)
@@ -239,6 +244,7 @@ def test_out_of_time(work, unharmed):
 
 def test_requeued(work, unharmed):
     job = work.train()
+    hold(work)
     work.slurm.run("scontrol", "requeue", job)
     unharmed()
     assert [row["State"] for row in work.attempts()] == ["REQUEUED", "COMPLETED"]
@@ -246,6 +252,7 @@ def test_requeued(work, unharmed):
 
 def test_pre_empted(work, unharmed):
     job = work.train()
+    hold(work)
     work.slurm.run("sbatch", "-p", "urgent", "--cpus-per-task=2", "--mem=100", "-o", "/dev/null", "--wrap=sleep 2")
     unharmed()
     assert [(row["JobIDRaw"], row["State"]) for row in work.attempts()] == [(job, "PREEMPTED"), (job, "COMPLETED")]
@@ -253,6 +260,7 @@ def test_pre_empted(work, unharmed):
 
 def test_drained(work, unharmed):
     job = work.train()
+    hold(work)
     work.slurm.script("drain")
     try:
         work.slurm.run("scontrol", "requeue", job)
@@ -292,8 +300,7 @@ def kill_snakemake(work: Work) -> None:
 
 def test_snakemake_killed(work, unharmed):
     work.train()
-    # Not to be done before the next Snakemake comes.
-    os.kill(training_of(work.clone), signal.SIGSTOP)
+    hold(work)
     kill_snakemake(work)
     told = work.refuse()
     assert "Nothing was started: Slurm has 1 jobs in this folder" in told
