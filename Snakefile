@@ -56,13 +56,13 @@ wildcard_constraints:
 report: "workflow/report/workflow.rst"
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/slurm.smk"
+# What the rules ask of the configuration, by topic; then the rules, stage by stage.
+ASKED = "general sources datasets models attribution figures"
+STAGES = "sources tracks datasets embeddings training evaluation motifs attribution figures claims records"
 
+for part in ["slurm", *(f"common/{topic}" for topic in ASKED.split()), *STAGES.split()]:
 
-for stage in "sources tracks datasets embeddings training evaluation motifs attribution figures claims records".split():
-
-    include: f"workflow/rules/{stage}.smk"
+    include: f"workflow/rules/{part}.smk"
 
 
 # Slurm ends a job with SIGTERM to all its processes: the script saves and says so, and its log is open until it has.

@@ -31,7 +31,7 @@ STAGES = (
 )
 # Helpers that every stage may use.
 SHARED = {"errors", "io", "sequence", "seeds", "provenance", "script", "pwm", "tables", "trials", "config", "job",
-    "claim", "checksums", "software", "gpus"}  # fmt: skip
+    "claim", "locks", "checksums", "software", "gpus"}  # fmt: skip
 
 
 @pytest.mark.parametrize(

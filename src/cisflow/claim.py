@@ -1,6 +1,5 @@
 """One process at a time: a folder that is claimed for as long as its process lives."""
 
-import fcntl
 import logging
 import os
 import platform
@@ -9,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from cisflow.locks import lock
 
 log = logging.getLogger(__name__)
 
@@ -62,16 +63,9 @@ def _taken(path: Path) -> IO[str] | None:
     """Return the file of a claim, locked, or None if another process has locked it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The process that held it may have deleted it in the meantime.
-        if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            raise FileNotFoundError
-    except (BlockingIOError, FileNotFoundError):
+    if not lock(file.fileno(), path):
         file.close()
         return None
-    except OSError as error:
-        log.warning("%s: no lock can be had there (%s); nobody else may work on it", path.parent, error.strerror)
     file.truncate(0)
     file.write(_self())
     file.flush()

@@ -5,7 +5,6 @@ locks a file of each GPU that it takes, the same for all users, and sees no othe
 the job ends. On a machine without `nvidia-smi` nothing is claimed.
 """
 
-import fcntl
 import logging
 import os
 import re
@@ -18,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cisflow import locks
 from cisflow.errors import CisflowError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -211,13 +211,8 @@ def _lock(path: Path) -> int | None:
     if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
         os.close(lock)
         raise CisflowError(f"{path}: not a file of its own, as the lock of a GPU is. {_mend()}")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # One that was deleted meanwhile locks nobody out.
-        if os.path.samestat(os.fstat(lock), os.lstat(path)):
-            return lock
-    except (BlockingIOError, FileNotFoundError):
-        pass
+    if locks.lock(lock, path):
+        return lock
     os.close(lock)
     return None
 

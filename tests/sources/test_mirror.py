@@ -13,10 +13,10 @@ import pytest
 from tests.portal import serving
 
 from cisflow.errors import CisflowError
+from cisflow.locks import locked
 from cisflow.sources import mirror as module
 from cisflow.sources.checksums import COLUMNS, TABLE, Record, read_records, write_records
 from cisflow.sources.fetch import Wanted, fetch
-from cisflow.sources.locks import locked
 from cisflow.sources.mirror import Item, Mirror, fill
 
 DATA = os.urandom(300_000)

@@ -14,9 +14,9 @@ import requests
 
 from cisflow.errors import CisflowError
 from cisflow.io import atomic, md5, sha256
+from cisflow.locks import locked
 from cisflow.sources.checksums import read_records
 from cisflow.sources.http import TIMEOUT, Retry, persistently, refuse_transient
-from cisflow.sources.locks import locked
 from cisflow.sources.packages import Package, take
 from cisflow.sources.structure import check_structure
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from cisflow.errors import CisflowError
 from cisflow.io import disk_is_full, sha256
+from cisflow.locks import locked
 from cisflow.sources.checksums import TABLE, Record, read_records, write_records
 from cisflow.sources.fetch import Progress, Wanted, fetch
-from cisflow.sources.locks import locked
 
 log = logging.getLogger(__name__)
 

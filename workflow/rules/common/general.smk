@@ -1,0 +1,104 @@
+# What all rules use: the task that a wildcard names, settings as JSON, hashes of code, resources.
+
+import functools
+import json
+import re
+
+from cisflow.config.project import BASE
+from cisflow.gpus import count
+from cisflow.provenance import code_hash
+from cisflow.software import prepare
+
+SCRIPTS = "workflow/scripts"
+NOTEBOOK = "workflow/notebooks/figure.ipynb"
+
+if project.settings.container:
+
+    container: project.settings.container
+
+
+# On one machine (a cluster has `jobs`) as many jobs as there are GPUs take one at a time; each claims its own.
+one_machine = workflow.is_main_process and workflow.resource_settings.nodes is None
+local_gpus = count() if one_machine else 0
+if local_gpus and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", local_gpus)
+
+
+def one_of(names):
+    """Return a wildcard's constraint to these names."""
+    return "|".join(map(re.escape, sorted(names))) or "none"
+
+
+def told(ask):
+    """Return a function that rules call, whose errors are said before any job, in a message without a traceback."""
+
+    @functools.wraps(ask)
+    def asked(wildcards):
+        try:
+            return ask(wildcards)
+        except CisflowError as error:
+            raise WorkflowError(str(error)) from None
+
+    return asked
+
+
+@told
+def task_of(wildcards):
+    """Return a task; one that there is not is refused before any job, with a name that is close."""
+    return project.task(wildcards.task)
+
+
+def as_json(value):
+    """Return a setting for the command line: exact, quoted by `:q`, and the same text for the same value."""
+    return json.dumps(value, sort_keys=True)
+
+
+def code(script):
+    """Return a parameter of every rule: a function that gives the hash of a script and of the modules that it imports.
+
+    A job of a cluster reads the Snakefile again, and asks for no other script than its own.
+    """
+    return lambda wildcards: script_hash(script)
+
+
+@functools.cache
+def script_hash(script, *others):
+    """Return the hash of a script of a stage, and of other files below the repository that it is told to run."""
+    return code_hash(f"{workflow.basedir}/{SCRIPTS}/{script}", *(f"{workflow.basedir}/{other}" for other in others))
+
+
+def deployed():
+    """Return the names of the methods by which software is deployed."""
+    return [method.name.lower().replace("_", "-") for method in workflow.deployment_settings.deployment_method]
+
+
+def environments():
+    """Return the conda file of each script, as the rules have it; a job compares its Python with it."""
+    files = {}
+    for step in workflow.rules:
+        script = re.search(rf"{SCRIPTS}/(\S+\.py)", step.shellcmd or "")
+        if script:
+            # The environments that a function chooses from differ in a program, and not in what Python imports.
+            own = "../envs/motifs.yaml" if callable(step.conda_env) else step.conda_env
+            files[script[1]] = os.path.normpath(f"{workflow.basedir}/workflow/rules/{own}")
+    return files
+
+
+def growing(amount):
+    """Return a resource that doubles with each attempt."""
+    return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
+
+
+def scale():
+    """Return the configuration file that is laid on the first one; that one at paper scale."""
+    files = map(os.path.relpath, workflow.configfiles)
+    return next((file for file in reversed([*files]) if file != BASE), BASE)
+
+
+def gpus(wildcards):
+    return gpus_for(task_of(wildcards).training.device)
+
+
+def gpus_for(device):
+    """Return how many GPUs a job asks for; one that may use the CPU asks for one where they are at hand."""
+    return int(device == "gpu" or (device == "any" and local_gpus > 0))
