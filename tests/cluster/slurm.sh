@@ -153,14 +153,6 @@ start_accounting() {
 node_is_up() { [[ $(sinfo -h -n "$NODE" -p cpu -o %T) =~ ^(idle|mixed|allocated|completing)$ ]]; }
 no_job() { [ -z "$(squeue -h)" ]; }
 
-# Until it is on disk, too: a controller that was killed before that would come back with a node that takes no jobs.
-resume() {
-  touch "$ROOT/run/resumed"
-  scontrol update NodeName="$NODE" State=RESUME
-  wait_for 30 node_is_up
-  wait_for 30 test "$ROOT/state/node_state" -nt "$ROOT/run/resumed"
-}
-
 up() {
   write_configuration
   start_munge
@@ -175,6 +167,8 @@ start_controller() {
   alive slurmctld || slurmctld
   wait_for 30 scontrol ping
   kill -HUP "$(pid_of slurmd)"
+  # One that was killed has forgotten what it had not written yet: that the node was resumed, too.
+  [[ $(sinfo -h -n "$NODE" -p cpu -o %T) != drain* ]] || scontrol update NodeName="$NODE" State=RESUME
   wait_for 30 node_is_up
 }
 
@@ -204,6 +198,6 @@ case ${1:-} in
   kill-ctld) kill -9 "$(pid_of slurmctld)" ;;
   start-ctld) start_controller ;;
   drain) scontrol update NodeName="$NODE" State=DRAIN Reason=test ;;
-  resume) resume ;;
+  resume) scontrol update NodeName="$NODE" State=RESUME; wait_for 30 node_is_up ;;
   *) sed -n '2,/^set /{s/^# \{0,1\}//;/^set /!p}' "$0"; exit 2 ;;
 esac

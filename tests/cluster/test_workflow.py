@@ -120,7 +120,7 @@ def user_task(clone: Path, **changes: str) -> None:
 def test_a_job_that_outgrows_its_memory_or_its_time_comes_back_with_more(slurm, cluster_clone):
     user_task(cluster_clone, epochs="300, save_minutes: 60, early_stop: null")
     # As the rules do, from an amount that is too small.
-    little = ("make_dataset:mem_mb=120*2**(attempt-1)", "train:runtime=1*2**(attempt-1)", "train:mem_mb=1500")
+    little = ("make_dataset:mem_mb=60*2**(attempt-1)", "train:runtime=1*2**(attempt-1)", "train:mem_mb=1500")
     log = cluster_clone / "results/logs/training/mine/cnn-50_relu.log"
     with under_way(slurm, cluster_clone, "--set-resources", *little, "--", RUN) as running:
         while running.poll() is None and not (log.exists() and "epoch 10/" in log.read_text()):
@@ -135,7 +135,7 @@ def test_a_job_that_outgrows_its_memory_or_its_time_comes_back_with_more(slurm, 
     jobs = jobs_of(slurm, cluster_clone, "ReqMem", "Timelimit")
     memory = [int(row["ReqMem"].removesuffix("M")) for row in jobs["make_dataset"]]
     assert len(memory) > 1, "there was enough from the beginning"
-    assert memory == [120 * 2**attempt for attempt in range(len(memory))]
+    assert memory == [60 * 2**attempt for attempt in range(len(memory))]
     assert jobs["make_dataset"][-1]["State"] == "COMPLETED"
     first, *_, last = jobs["train"]
     assert (first["State"], last["State"]) == ("TIMEOUT", "COMPLETED")
