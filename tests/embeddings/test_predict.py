@@ -221,7 +221,11 @@ def test_predictions_that_are_refused(made, options, message):
 
 def test_options_of_basenji2_do_not_go_with_checkpoints(made):
     arguments = ["predict", "x/trial-0", "--fasta", "a.fa", "--out", "a.tsv"]
-    for more, message in ((["--weights", "w.h5"], "say best or last"), (["--regions", "r.bed"], "belong to Basenji2")):
+    for more, message in (
+        (["--weights", "w.h5"], "say best or last"),
+        (["--regions", "r.bed", "--rc"], "--regions, --rc: these belong to Basenji2"),
+        (["--shifts", "0"], "--shifts: these"),
+    ):
         done = runner.invoke(app, [*arguments, *more])
         assert isinstance(done.exception, CisflowError)
         assert message in str(done.exception)

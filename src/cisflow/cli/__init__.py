@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from cisflow import __version__
+from cisflow.cli import options
 from cisflow.cli.encode import app as encode_app
 from cisflow.cli.sources import app as sources_app
 from cisflow.errors import CisflowError
@@ -61,41 +62,9 @@ app.add_typer(encode_app, name="encode")
 app.add_typer(sources_app, name="sources")
 
 
-BASENJI2 = "Basenji2"
-Weights = Annotated[
-    Path, typer.Option(help="Weights of Basenji2: Keras' HDF5 file (.h5), or a PyTorch state (.pth).", metavar="FILE")
-]
-Params = Annotated[
-    Path | None,
-    typer.Option(help="Settings file (JSON) of a model of other widths.", metavar="FILE", rich_help_panel=BASENJI2),
-]
-Gelu = Annotated[
-    Literal["auto", "quick", "tanh", "erf"],
-    typer.Option(help="GELU of the model; auto: what the file of weights says.", rich_help_panel=BASENJI2),
-]
-Precision = Annotated[
-    Literal["32-true", "bf16-mixed", "bf16-true"],
-    typer.Option(help="Of the computation.", rich_help_panel=BASENJI2),
-]
-Batch = Annotated[int, typer.Option(min=1, help="Windows computed together.", rich_help_panel=BASENJI2)]
-Exact = Annotated[
-    bool,
-    typer.Option(
-        "--exact",
-        help="Refuse regions of another length than the model's; else the window is laid around their middle, which is "
-        "counted.",
-        rich_help_panel=BASENJI2,
-    ),
-]
-Edges = Annotated[
-    Literal["pad", "fail"],
-    typer.Option(help="Windows beyond a contig: filled with N and counted, or refused.", rich_help_panel=BASENJI2),
-]
-Device = Annotated[Literal["gpu", "cpu", "any"], typer.Option(help="Where to compute.")]
-
-
 @app.command()
 def predict(
+    context: typer.Context,
     fasta: Annotated[
         Path, typer.Option(help="Sequences, all of the length that the model takes; of Basenji2, the genome.")
     ],
@@ -114,46 +83,20 @@ def predict(
             metavar="best|last|FILE",
         ),
     ] = None,
-    device: Device = "any",
-    regions: Annotated[
-        Path | None, typer.Option(help="BED file of windows.", metavar="FILE", rich_help_panel=BASENJI2)
-    ] = None,
-    params: Params = None,
-    gelu: Gelu = "auto",
-    targets: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table of the model's tracks, as targets_human.txt.", metavar="FILE", rich_help_panel=BASENJI2
-        ),
-    ] = None,
-    tracks: Annotated[
-        str | None,
-        typer.Option(
-            help="Tracks to predict: numbers, ranges or identifiers, as 0,4-7,CNhs10608. Default: all.",
-            rich_help_panel=BASENJI2,
-        ),
-    ] = None,
-    rc: Annotated[
-        bool, typer.Option("--rc", help="Average with the reverse complement.", rich_help_panel=BASENJI2)
-    ] = False,
-    shifts: Annotated[
-        str, typer.Option(help="Average over sequences moved by so many bases, as 1,0,-1.", rich_help_panel=BASENJI2)
-    ] = "0",
-    dtype: Annotated[
-        Literal["float16", "float32"], typer.Option(help="Numbers that are stored.", rich_help_panel=BASENJI2)
-    ] = "float32",
-    bigwig: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for a BigWig file a track, too; windows that overlap without their crop are refused.",
-            metavar="FOLDER",
-            rich_help_panel=BASENJI2,
-        ),
-    ] = None,
-    precision: Precision = "32-true",
-    batch: Batch = 4,
-    exact: Exact = False,
-    edges: Edges = "pad",
+    device: options.Device = "any",
+    regions: options.Regions = None,
+    params: options.Params = None,
+    gelu: options.Gelu = "auto",
+    targets: options.Targets = None,
+    tracks: options.Tracks = None,
+    rc: options.ReverseComplement = False,
+    shifts: options.Shifts = "0",
+    dtype: options.Dtype = "float32",
+    bigwig: options.BigWig = None,
+    precision: options.Precision = "32-true",
+    batch: options.Batch = 4,
+    exact: options.Exact = False,
+    edges: options.Edges = "pad",
 ) -> None:
     """Predict sequences with trained models, or the tracks of windows with Basenji2.
 
@@ -166,8 +109,7 @@ def predict(
 
         if weights not in (None, "best", "last"):
             raise CisflowError(f"--weights {weights}: of checkpoints, say best or last.")
-        given = {"--regions": regions, "--params": params, "--targets": targets, "--tracks": tracks, "--bigwig": bigwig}
-        if wrong := [flag for flag, value in given.items() if value is not None]:
+        if wrong := options.given(context, options.BASENJI2):
             raise CisflowError(f"{', '.join(wrong)}: these belong to Basenji2, and checkpoints are given.")
         count, unknown = predict_fasta(checkpoints, fasta, output, weights, device)
         note = f" ({unknown:,} unknown bases were given as no base at all)" if unknown else ""
@@ -189,12 +131,12 @@ def predict(
 
 @app.command()
 def embed(
-    weights: Weights,
+    weights: options.Weights,
     fasta: Annotated[Path, typer.Option(help="Genome, plain or gzipped; indexed, if there is an index beside it.")],
     regions: Annotated[Path, typer.Option(help="BED file of windows.", metavar="FILE")],
     output: Annotated[Path, typer.Option("--out", help="HDF5 file to write.")],
-    params: Params = None,
-    gelu: Gelu = "auto",
+    params: options.Params = None,
+    gelu: options.Gelu = "auto",
     keep: Annotated[
         str, typer.Option(help="Bins to store: all, their mean or max, or numbers of bins, as 447,448.")
     ] = "all",
@@ -205,11 +147,11 @@ def embed(
     shards: Annotated[
         int, typer.Option(min=1, help="Files to share the windows out to; a run that is begun again goes on with them.")
     ] = 1,
-    device: Device = "any",
-    precision: Precision = "32-true",
-    batch: Batch = 4,
-    exact: Exact = False,
-    edges: Edges = "pad",
+    device: options.Device = "any",
+    precision: options.Precision = "32-true",
+    batch: options.Batch = 4,
+    exact: options.Exact = False,
+    edges: options.Edges = "pad",
 ) -> None:
     """Embed windows with a pretrained Basenji2.
 
