@@ -38,9 +38,9 @@ alive() { local pid; pid=$(pid_of "$1") && [ -n "$pid" ] && grep -q '^State:.[^Z
 
 # wait_for <seconds> <command...>: until the command succeeds
 wait_for() {
-  local tenths=$(($1 * 10)); shift
+  local end=$((SECONDS + $1)); shift
   until "$@" >/dev/null 2>&1; do
-    [ $((tenths -= 1)) -gt 0 ] || { echo "slurm.sh: not in time: $*" >&2; tail -n 15 "$ROOT"/log/*.log >&2; return 1; }
+    [ $SECONDS -lt $end ] || { echo "slurm.sh: not in time: $*" >&2; tail -n 15 "$ROOT"/log/*.log >&2; return 1; }
     sleep 0.1
   done
 }
@@ -127,8 +127,14 @@ start_munge() {
     --pid-file="$ROOT/run/munged.pid" --log-file="$ROOT/log/munged.log" --seed-file="$ROOT/run/munge.seed"
 }
 
+has_address() { awk '/32 host LOCAL/ && last !~ /^127\./ {found = 1} {last = $2} END {exit !found}' /proc/net/fib_trie; }
+
 start_accounting() {
   local data=$ROOT/mysql
+  has_address || {
+    echo "slurm.sh: slurmdbd wants an address besides 127.0.0.1; this gives one: ip addr add 192.0.2.1/24 dev lo" >&2
+    exit 1
+  }
   [ -d "$data/mysql" ] || mariadb-install-db --no-defaults --user=root --datadir="$data" --skip-test-db \
     --auth-root-authentication-method=normal > "$ROOT/log/mysql-install.log" 2>&1
   if ! alive mariadbd; then
