@@ -87,8 +87,8 @@ def page(rows: list[dict[str, Any]]) -> str:
         "its weights, history and metrics are held byte for byte against those of a training that nobody disturbed.",
         "Epochs before are those that the last attempt found done, epochs after those that it did; none is in the",
         "history twice. Seconds lost are those of the whole command beyond the undisturbed one; the tests ask Slurm",
-        "every 3 to 40 seconds how a job is, and a real cluster is asked more rarely. They are rough: the machine had",
-        "other work.",
+        "every 3 to 40 seconds how a job is, and a real cluster is asked more rarely. Where Slurm ends the job, the",
+        "training stands still until then, or a fast machine would be done with it. Two tests run at a time.",
         "",
         f"Conditions: Slurm {last['slurm']} on one node with two CPUs (`tests/cluster/slurm.sh`), snakemake",
         f"{last['snakemake']}, its Slurm executor {last['snakemake-executor-plugin-slurm']},"
@@ -130,8 +130,8 @@ NOTES = """\
 
 **A training's state** is written every `training.save_minutes` and when Slurm ends the job (SIGTERM); the next
 attempt goes on from it ([how](decisions/003-resume.md)). A job that is killed without a warning (`kill -9`, a node
-that fails) loses what came after the last save; one that is disturbed before its first save begins again (with a full
-disk this was seen once, above as 0 + 120 in two attempts).
+that fails) loses what came after the last save; one that is disturbed before its first save begins again (seen once,
+with a full disk, before these runs).
 
 **One training at a time.** A training claims its folder below `unfinished/` with a lock that ends with its process.
 Another job for the same run waits for it and says for whom; when the first has finished, nothing is left to do, and
