@@ -19,7 +19,7 @@ from tests.workflow.conftest import copy_of_repository, environment
 HERE = Path(__file__).parent
 SCRIPT = HERE / "slurm.sh"
 # Seconds that a test may take.
-LIMIT = 400
+LIMIT = 600
 PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "sacct", "munged", "mariadbd")
 
 # What stands in angle brackets in profiles/slurm, for this cluster.
