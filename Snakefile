@@ -24,6 +24,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
 from cisflow.config.project import load_project
 from cisflow.errors import CisflowError
+from cisflow.software import prepare
 from snakemake.exceptions import WorkflowError
 
 try:

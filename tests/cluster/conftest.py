@@ -19,7 +19,7 @@ from tests.workflow.conftest import copy_of_repository, environment
 HERE = Path(__file__).parent
 SCRIPT = HERE / "slurm.sh"
 # Seconds that a test may take.
-LIMIT = 600
+TIMEOUT = 600
 PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "sacct", "munged", "mariadbd")
 
 # What stands in angle brackets in profiles/slurm, for this cluster.
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("cluster")
-            item.add_marker(pytest.mark.timeout(LIMIT))
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
             if not named:
                 item.add_marker(pytest.mark.skip(reason="needs a Slurm of its own, and minutes: make test-cluster"))
 

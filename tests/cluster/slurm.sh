@@ -127,14 +127,8 @@ start_munge() {
     --pid-file="$ROOT/run/munged.pid" --log-file="$ROOT/log/munged.log" --seed-file="$ROOT/run/munge.seed"
 }
 
-has_address() { awk '/32 host LOCAL/ && last !~ /^127\./ {found = 1} {last = $2} END {exit !found}' /proc/net/fib_trie; }
-
 start_accounting() {
   local data=$ROOT/mysql
-  has_address || {
-    echo "slurm.sh: slurmdbd wants an address besides 127.0.0.1; this gives one: ip addr add 192.0.2.1/24 dev lo" >&2
-    exit 1
-  }
   [ -d "$data/mysql" ] || mariadb-install-db --no-defaults --user=root --datadir="$data" --skip-test-db \
     --auth-root-authentication-method=normal > "$ROOT/log/mysql-install.log" 2>&1
   if ! alive mariadbd; then
@@ -148,7 +142,11 @@ start_accounting() {
   fi
   alive slurmdbd || slurmdbd
   # It asks for ever where nobody answers.
-  wait_for 30 timeout 5 sacctmgr -n show cluster
+  wait_for 30 timeout 5 sacctmgr -n show cluster || {
+    echo "slurm.sh: if slurmdbd could not resolve \"(null)\", this machine has no address besides 127.0.0.1, and" \
+      "this gives it one: ip addr add 192.0.2.1/24 dev lo" >&2
+    exit 1
+  }
   [ -n "$(sacctmgr -n show cluster cisflow)" ] || sacctmgr -i -Q add cluster cisflow > /dev/null
   [ -n "$(sacctmgr -n show account genomics)" ] || {
     sacctmgr -i -Q add account genomics Cluster=cisflow > /dev/null

@@ -1,5 +1,7 @@
 # Figures: a notebook reads tables and saves PDF, PNG and the plotted numbers.
 
+from cisflow.figures.captions import CAPTIONS
+
 
 rule figures:
     input:

@@ -1,6 +1,8 @@
 # Every external file, as config/sources.yaml declares it: fetched and checked, taken out of an archive, or exported
 # from a package.
 
+from cisflow.config.sources import share_mirrors
+
 # Not a parameter of jobs: another mirror brings the same file.
 share_mirrors(project.settings.mirror)
 

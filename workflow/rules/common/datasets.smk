@@ -1,5 +1,7 @@
 # What the rules of data sets ask of the configuration: regions, tracks, shards, embeddings.
 
+import functools
+
 from cisflow.config.places import located_places, places_of, with_paths
 from cisflow.config.strict import did_you_mean
 

@@ -1,8 +1,9 @@
 # What the rules of figures, reports and claims ask of the configuration.
 
 import glob
+import json
+import os
 
-from cisflow.figures.captions import CAPTIONS
 from cisflow.trials import paths_of
 
 # The tables of a data set that its page shows.

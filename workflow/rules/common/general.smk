@@ -2,12 +2,12 @@
 
 import functools
 import json
+import os
 import re
 
 from cisflow.config.project import BASE
 from cisflow.gpus import count
 from cisflow.provenance import code_hash
-from cisflow.software import prepare
 
 SCRIPTS = "workflow/scripts"
 NOTEBOOK = "workflow/notebooks/figure.ipynb"

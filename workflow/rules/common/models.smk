@@ -1,5 +1,10 @@
 # What the rules of models ask of the configuration: runs, and what is made of them.
 
+import json
+
+from cisflow.config.places import with_paths
+from cisflow.config.strict import did_you_mean
+
 
 def motifs_environment(wildcards):
     """Return the conda file of Tomtom: with the MEME Suite only for a task that asks for it, because of its licence."""

@@ -1,8 +1,10 @@
 # What the rules of sources ask of the configuration.
 
+import os
 import shlex
+import sys
 
-from cisflow.config.sources import share_mirrors
+from cisflow.config.project import BASE
 
 # Every file of every source, and those that come in an archive.
 FILES = {name: file for source in project.sources.values() for name, file in source.files.items()}
