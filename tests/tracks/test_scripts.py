@@ -43,7 +43,7 @@ def test_from_files_to_a_matrix(root, tmp_path):
                 shard=shard, shards=2, out=out, counts=out.with_suffix(".tsv"))  # fmt: skip
             parts.append(out)
         assert f"{name}, shard 1: 7 of 10 bins measured" in told
-    units = json.dumps([["z", "reads"], ["a", ""]])
+    units = json.dumps({"z": "reads", "a": ""})
     script(root, "gather", regions=regions, units=units, shards=parts, counts=[p.with_suffix(".tsv") for p in parts],
         out=tmp_path / "tracks.h5", out_counts=tmp_path / "tracks.counts.tsv")  # fmt: skip
     truth = np.nan_to_num(bases(rows)["chr1"])

@@ -22,7 +22,7 @@ rule check_claims:
         runtime=growing(10),
     params:
         # Not sorted: the page is in the order of the configuration.
-        claims=json.dumps({name: claim.model_dump() for name, claim in project.claims.items()}),
+        claims=as_json({name: claim.model_dump() for name, claim in project.claims.items()}),
         results=lambda wildcards, output: os.path.dirname(output.table),
         command=f"{project.settings.command} {project.settings.results}/reproduction.md",
         code=code("claims/check.py"),

@@ -53,7 +53,7 @@ rule draw_figure:
     params:
         tables=lambda wildcards, input: as_json(dict(input.items())),
         # Not sorted: panels stand in the order of the configuration.
-        settings=lambda wildcards: json.dumps(project.figure(wildcards.figure).settings.model_dump()),
+        settings=lambda wildcards: as_json(project.figure(wildcards.figure).settings.model_dump()),
         title=lambda wildcards: project.figure(wildcards.figure).title,
         caption=lambda wildcards: project.figure(wildcards.figure).caption,
         paper=lambda wildcards: project.figure(wildcards.figure).paper,

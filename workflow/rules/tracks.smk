@@ -195,8 +195,7 @@ rule gather_tracks:
         mem_mb=1000,
         runtime=growing(10),
     params:
-        # Pairs keep the order of the tracks; the keys of a mapping would be sorted.
-        units=lambda wildcards: as_json([[name, track.unit] for name, track in dataset_of(wildcards).tracks.items()]),
+        units=lambda wildcards: as_json({name: track.unit for name, track in dataset_of(wildcards).tracks.items()}),
         code=code("tracks/gather.py"),
     shell:
         r"""

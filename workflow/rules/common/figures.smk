@@ -1,7 +1,6 @@
 # What the rules of figures, reports and claims ask of the configuration.
 
 import glob
-import json
 import os
 
 from cisflow.trials import paths_of
@@ -52,9 +51,8 @@ def plot_settings(wildcards):
     drawn = task.evaluation.drawn
     split = drawn.split if drawn.split in task.evaluation.splits else task.evaluation.splits[-1]
     tracks = drawn.along if wildcards.plot == "chromosomes" else drawn.tracks
-    # Not sorted: tracks and chromosomes stand in the order of the configuration.
     settings = {"split": split, "tracks": tracks, "chromosomes": drawn.chromosomes}
-    return json.dumps(settings | {"runs": [], "names": []})
+    return as_json(settings | {"runs": [], "names": []})
 
 
 def drawing_code(kind):

@@ -49,8 +49,8 @@ def task_of(wildcards):
 
 
 def as_json(value):
-    """Return a setting for the command line: exact, quoted by `:q`, and the same text for the same value."""
-    return json.dumps(value, sort_keys=True)
+    """Return a setting for the command line, quoted by `:q`; mappings keep their order, which can mean something."""
+    return json.dumps(value)
 
 
 def code(script):

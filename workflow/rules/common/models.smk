@@ -1,7 +1,5 @@
 # What the rules of models ask of the configuration: runs, and what is made of them.
 
-import json
-
 from cisflow.config.places import with_paths
 from cisflow.config.strict import did_you_mean
 
@@ -98,7 +96,7 @@ def evaluation_spec(key):
 
     def spec(wildcards):
         windows_of(wildcards)
-        return json.dumps(with_paths(getattr(task_of(wildcards).evaluation, key), project.path))
+        return as_json(with_paths(getattr(task_of(wildcards).evaluation, key), project.path))
 
     return spec
 
