@@ -1,6 +1,7 @@
 """Metrics equal scikit-learn's by hand, and tables have every trial, set and target."""
 
 import json
+import shutil
 
 import numpy as np
 import polars as pl
@@ -28,14 +29,14 @@ def test_binary_metrics_target_by_target_and_their_mean():
     rng = np.random.default_rng(0)
     y = (rng.random((80, 3)) < 0.4).astype(float)
     y[:, 2] = 1
-    p = rng.random((80, 3))
+    p = rng.normal(size=(80, 3))
     rows = metric_rows("binary", y, p, ["a", "b", "c"])
     for column, target in enumerate("ab"):
         precision, recall, _ = sk.precision_recall_curve(y[:, column], p[:, column])
         assert find(rows, target, "auroc")["value"] == sk.roc_auc_score(y[:, column], p[:, column])
         assert find(rows, target, "aupr")["value"] == pytest.approx(np.trapezoid(precision[::-1], recall[::-1]))
-        assert find(rows, target, "accuracy")["value"] == np.mean((p[:, column] >= 0.5) == y[:, column])
-        assert find(rows, target, "f1")["value"] == sk.f1_score(y[:, column], p[:, column] >= 0.5)
+        assert find(rows, target, "accuracy")["value"] == np.mean((p[:, column] >= 0) == y[:, column])
+        assert find(rows, target, "f1")["value"] == sk.f1_score(y[:, column], p[:, column] >= 0)
     # Target c has positives only: its metrics are undefined, and the mean is of the other two.
     assert find(rows, "c", "auroc")["value"] is None
     mean = find(rows, "mean", "auroc")
@@ -76,9 +77,19 @@ def test_predictions_that_are_no_numbers_have_no_metrics(kind):
     assert {row["n"] for row in rows if row["target"] == "mean"} == {1}
 
 
-def checkpoint_folder(folder, seed, length=60):
+def test_large_and_infinite_logits_are_ranked():
+    """Their probabilities are 1, or 0, in float32 or in any other precision."""
+    y, p = np.array([[1.0], [0], [1], [0], [0]]), np.array([[60.0], [50], [np.inf], [-120], [-np.inf]], np.float32)
+    rows = metric_rows("binary", y, p, ["a"])
+    assert {row["metric"]: row["value"] for row in rows if row["target"] == "a"} == pytest.approx(
+        {"auroc": 1.0, "aupr": 1.0, "accuracy": 0.8, "f1": 0.8}
+    )
+
+
+def checkpoint_folder(folder, seed, length=60, logits=1.0):
     model = ConvNet({"name": "cnn-50", "activation": "exponential"}, length, 1)
     model.reset([seed])
+    model.layers.logits.weight.data.mul_(logits)
     state = checkpoint.replicate_state(model, 0)
     about = {"model": model.spec, "length": length, "targets": ["has-motif"], "kind": "binary"}
     for name in ("best", "last"):
@@ -111,6 +122,31 @@ def test_every_trial_and_sequence_has_its_prediction(dataset, run):
     assert len(rows) == 11 * 2 * 2 * len(METRICS["binary"])
 
 
+def test_metrics_are_those_of_logits_not_of_probabilities(dataset, tmp_path):
+    model = checkpoint_folder(tmp_path / "run" / "trial-0", 0, logits=1e6)
+    sets = read_sets(dataset, ["test"])
+    table, rows = evaluate_run("t", tmp_path / "run", sets)
+    assert set(table["p.has-motif"]) == {0.0, 1.0}
+    logits = model(one_hot(torch.from_numpy(sets.splits["test"]["x"]))).detach().numpy()[:, 0]
+    expected = sk.roc_auc_score(sets.splits["test"]["y"][:, 0], logits)
+    assert find(rows, "has-motif", "auroc")["value"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("removed", ["trial-10", "trial-3"])
+def test_a_missing_trial_is_an_error(dataset, run, removed):
+    """Whether it is the last one, or there are others behind it."""
+    folder, _ = run
+    seeds = {f"trial-{number}": number for number in range(11)}
+    (folder / "provenance.json").write_text(json.dumps({"seeds": seeds}))
+    assert len(histories("t", folder)) == 11
+    shutil.rmtree(folder / removed)
+    message = f"{folder}: 1 of its 11 trials is missing: {removed}. .*rm -r {folder}"
+    with pytest.raises(CisflowError, match=message):
+        evaluate_run("t", folder, read_sets(dataset, ["test"]))
+    with pytest.raises(CisflowError, match=message):
+        histories("t", folder)
+
+
 def test_histories_are_gathered(run):
     table = histories("t", run[0])
     assert table["trial"].to_list() == list(range(11))
@@ -130,8 +166,8 @@ def test_a_history_without_numbers_stands_beside_others(run):
 def test_the_gc_baseline_takes_its_sign_from_the_training_split():
     rich, poor = np.full((20, 30), 1, np.uint8), np.full((20, 30), 0, np.uint8)
     x, y = np.concatenate([rich, poor]), np.repeat([[1.0], [0.0]], 20, axis=0)
-    assert gc_baseline(x, y, x)[:, 0].tolist() == [1.0] * 20 + [0.0] * 20
-    assert gc_baseline(x, 1 - y, x)[:, 0].tolist() == [0.0] * 20 + [1.0] * 20
+    assert gc_baseline(x, y, x)[:, 0].tolist() == [0.5] * 20 + [-0.5] * 20
+    assert gc_baseline(x, 1 - y, x)[:, 0].tolist() == [-0.5] * 20 + [0.5] * 20
 
 
 def test_the_baseline_has_rows_like_a_model(dataset):

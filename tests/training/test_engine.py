@@ -33,6 +33,7 @@ SETTINGS = {
     "plateau": {"factor": 0.5, "patience": 1, "min_lr": 1e-5, "min_delta": 1e-4},
     "early_stop": {"patience": 10, "min_delta": 0.0},
     "weights": "last",
+    "norm_statistics": "recomputed",
 }
 SPEC = {"name": "small", "activation": "exponential", "l2": 1e-4}
 

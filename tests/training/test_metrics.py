@@ -22,6 +22,13 @@ def test_auroc_and_aupr_equal_scikit_learn(decimals):
     assert found["aupr"] == pytest.approx(sk.auc(recall, precision), abs=1e-6)
 
 
+def test_large_logits_keep_their_ranks():
+    """The sigmoid of each but the last is 1, or so near to it that float64 cannot tell."""
+    outputs, y = torch.tensor([[60.0], [50], [55], [40]]), torch.tensor([[1.0], [0], [1], [0]])
+    assert epoch_metrics("binary", outputs, y) == {"auroc": 1.0, "aupr": 1.0}
+    assert epoch_metrics("binary", torch.zeros(4, 1), y)["auroc"] == 0.5
+
+
 def test_outputs_that_are_no_numbers_have_no_metrics():
     outputs, y = torch.tensor([[0.1], [float("nan")], [2.0]]), torch.tensor([[0.0], [1], [1]])
     assert all(np.isnan(value) for value in epoch_metrics("binary", outputs, y).values())

@@ -38,6 +38,12 @@ def test_the_rate_does_not_fall_below_its_minimum():
     assert rates[-1] == 0.2
 
 
+@pytest.mark.parametrize("lr", [0.1, 0.2])
+def test_a_rate_at_or_below_the_minimum_is_not_raised(lr):
+    rates, *_ = course([0.5] + [0.4] * 4, early_stop=None, optimizer={"lr": lr})
+    assert set(rates) == {lr}
+
+
 def test_a_rise_of_less_than_min_delta_is_no_improvement_for_the_plateau():
     rates, *_ = course([0.5, 0.505, 0.509], early_stop=None)
     assert rates == [1.0, 1.0, 0.5]

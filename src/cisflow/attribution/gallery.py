@@ -16,7 +16,7 @@ from cisflow.attribution.presets import Settings
 from cisflow.datasets.region import read_region
 from cisflow.errors import CisflowError
 from cisflow.evaluation.evaluate import Arrays
-from cisflow.evaluation.predict import predict
+from cisflow.evaluation.predict import predict, predict_outputs
 from cisflow.models.convnet import ConvNet
 from cisflow.sequence import ALPHABET, UNKNOWN
 
@@ -85,8 +85,7 @@ def _within(rows: Sequence[int], count: int, among: str) -> NDArray[np.int64]:
 def _mean_output(models: Sequence[ConvNet], x: NDArray[np.uint8], target: int) -> NDArray[np.float64]:
     total, defined = np.zeros(len(x)), np.zeros(len(x), np.int64)
     for model in models:
-        # 'real' leaves the logits of binary targets as they are: probabilities near 1 would be alike.
-        output = predict(model, x, "real")[:, target].astype(np.float64)
+        output = predict_outputs(model, x)[:, target].astype(np.float64)
         finite = np.isfinite(output)
         total, defined = total + np.where(finite, output, 0), defined + finite
     return np.divide(total, defined, out=np.full(len(x), -np.inf), where=defined > 0)

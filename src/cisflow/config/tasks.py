@@ -52,6 +52,10 @@ class Model(Strict):
     width: Grid[PositiveFloat] = Field([1.0], min_length=1, description="Multiplies the numbers of filters and units.")
     initializer: Grid[Literal[INITIALIZERS]] = Field(["glorot_uniform"], min_length=1, description="As in Keras.")
     l2: Grid[NonNegativeFloat] = Field([1e-6], min_length=1, description="Penalty l2 * sum(w^2) on all kernels.")
+    norm_momentum: Grid[Annotated[float, Field(ge=0, lt=1)]] = Field(
+        [0.99], min_length=1, description="Of the running statistics of batch normalisation; see "
+        "training.norm_statistics.",
+    )  # fmt: skip
     first_norm: Grid[bool] = Field([True], min_length=1, description="Batch normalisation in the first layer.")
     first_activation_scale: Grid[PositiveFloat] = Field(
         [1.0], min_length=1, description="s of the first activation f(s * x)."
@@ -72,6 +76,9 @@ class Model(Strict):
             if round(min(sizes(name)) * width) < 1:
                 raise ValueError(f"width: {width:g} leaves a layer of {name} without filters")
         return self
+
+
+VARIANTS = [key for key in Model.model_fields if key.startswith("first_") or key == "norm_momentum"]
 
 
 class Heads(Strict):
@@ -167,6 +174,11 @@ class Training(Strict):
     )  # fmt: skip
     plateau: Plateau | None = Plateau()
     early_stop: EarlyStop | None = EarlyStop()
+    norm_statistics: Literal["recomputed", "keras"] | None = Field(
+        None, description="What batch normalisation uses when nothing is learned: averages over the training rows, "
+        "recomputed after each epoch, or running averages as Keras has them, which are wrong after few steps. Default: "
+        "recomputed; heads have none.",
+    )  # fmt: skip
     weights: Literal["best", "last"] = Field("best", description="Weights used after training.")
     diverged: Literal["fail", "keep"] = Field(
         "fail", description="When a trial's loss is no number: fail, or end the trial and keep its weights as they are."
@@ -199,6 +211,12 @@ CARRIED_OUT = ("device", "precision", "data", "replicates", "loggers", "gradient
 OF_ANY_MODEL = ("device", "precision", "loggers", "save_minutes")
 # What only heads have.
 OF_HEADS = ("preset", "scale", "truncate")
+# What heads cannot have, and why.
+NOT_OF_HEADS = {
+    "gradients": "heads have no first kernel",
+    "replicates": "heads are trained one by one",
+    "norm_statistics": "heads have no batch normalisation",
+}
 # Left out of a run's settings where they are off: a training that has ended is not made again for a new key.
 OFF = ("scale", "truncate", "clip_norm")
 
@@ -459,10 +477,9 @@ class Task(Strict):
         if self.heads:
             if strange := [key for key in swept if key.startswith("model.")]:
                 raise KeyProblem(("sweep", strange[0]), "of heads, give a list under 'model' instead")
-            for key in ("gradients", "replicates"):
+            for key, why in NOT_OF_HEADS.items():
                 if getattr(training, key) not in (None, 1):
-                    what = "heads have no first kernel" if key == "gradients" else "heads are trained one by one"
-                    raise KeyProblem(("training", key), what)
+                    raise KeyProblem(("training", key), why)
             if other := [name for name in training.by_model if name not in self.model.name]:
                 raise KeyProblem(("training", "by_model", other[0]), "it is not among model.name")
             # Nothing of what is read from networks on sequences is asked of heads.
@@ -615,8 +632,8 @@ class Task(Strict):
         if self.heads:
             keys = ("name", *HEADS[point["model.name"]].keys)
             return {key: point[f"model.{key}"] for key in keys}
-        # A variant of the first layer that is not chosen is left out: a new kind of variant retrains no finished run.
-        plain = {key: field.default for key, field in Model.model_fields.items() if key.startswith("first_")}
+        # A variant that is not chosen is left out: a new kind of variant retrains no finished run.
+        plain = {key: Model.model_fields[key].default for key in VARIANTS}
         settings = {key: point[f"model.{key}"] for key in Model.model_fields}
         return {key: value for key, value in settings.items() if plain.get(key) != [value]}
 
@@ -654,8 +671,12 @@ class Task(Strict):
         """
         training = self.training if run is None else self._training(self.points[run])
         binary = self.target_kind == "binary"
-        settings = training.model_dump(exclude={"optimizer", "by_model", "preset", *CARRIED_OUT, *OFF})
+        settings = training.model_dump(
+            exclude={"optimizer", "by_model", "preset", "norm_statistics", *CARRIED_OUT, *OFF}
+        )
         settings |= {key: value for key in OFF if (value := getattr(training, key)) not in (None, False)}
+        if not self.heads and training.norm_statistics != "keras":
+            settings["norm_statistics"] = "recomputed"
         settings["optimizer"] = training.optimizer.arguments()
         settings["loss"] = training.loss or ("binary_cross_entropy" if binary else "mean_squared_error")
         settings["monitor"] = training.monitor or ("auroc" if binary else "pearson")

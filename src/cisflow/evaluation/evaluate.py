@@ -1,5 +1,6 @@
 """Evaluate the runs of a task: predictions of every trial, and their metrics."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from cisflow.errors import CisflowError
 from cisflow.evaluation.baselines import BASELINES
 from cisflow.evaluation.metrics import metric_rows, pooled_rows
-from cisflow.evaluation.predict import predict, predict_batches
+from cisflow.evaluation.predict import as_predictions, output_batches, predict_outputs
 from cisflow.io import atomic, h5_reader, h5_writer
 from cisflow.models.heads import Head
 from cisflow.models.zoo import HEADS
@@ -80,11 +81,18 @@ def trial_folders(run: str | Path) -> list[Path]:
     Raises
     ------
     CisflowError
-        There are none.
+        There are none, or not all that the run's provenance names.
     """
     folders = sorted(Path(run).glob("trial-*"), key=trial_number)
     if not folders:
         raise CisflowError(f"{run}: there are no checkpoints (folders trial-0, ...). The rule 'train' makes them.")
+    provenance = Path(run) / "provenance.json"
+    trained = json.loads(provenance.read_text()).get("seeds", {}) if provenance.is_file() else {}
+    if missing := sorted(trained.keys() - {folder.name for folder in folders}):
+        raise CisflowError(
+            f"{run}: {len(missing)} of its {len(trained)} trials {'is' if len(missing) == 1 else 'are'} missing: "
+            f"{', '.join(missing)}. To make them again, remove the folder and run the same command: rm -r {run}"
+        )
     return folders
 
 
@@ -138,15 +146,16 @@ def evaluate_run(
             about = {"task": task, **describe(trial)}
             for split, arrays in sets.splits.items():
                 if h5 is None:
-                    p = predict(model, arrays["x"], sets.kind, scale)
+                    outputs = predict_outputs(model, arrays["x"], scale)
                 else:
                     of_bins = h5.create_dataset(
                         f"{trial.name}/{split}", (len(arrays["y"]), model.bins, model.targets), "f4"
                     )
-                    p = _predict_bins(of_bins, predict_batches(model, arrays["x"], sets.kind, scale))
+                    outputs = _write_bins(of_bins, output_batches(model, arrays["x"], scale))
                     rows += _rows_of_bins(about, split, arrays, of_bins, sets)
+                p = as_predictions(outputs, sets.kind)
                 tables.append(_table(about["trial"], split, arrays, p, sets.targets))
-                rows += _rows(about, split, arrays, p, sets, pooled=isinstance(model, Head))
+                rows += _rows(about, split, arrays, outputs, sets, pooled=isinstance(model, Head))
     return pl.concat(tables), rows
 
 
@@ -164,8 +173,8 @@ def _writer(trial: Path, bins: str | Path | None, targets: list[str]) -> Iterato
         yield h5
 
 
-def _predict_bins(into: h5py.Dataset, batches: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Write predictions (n, bins, targets), and return their means over the bins, (n, targets)."""
+def _write_bins(into: h5py.Dataset, batches: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Write outputs (n, bins, targets), and return their means over the bins, (n, targets)."""
     means, start = [], 0
     for part in batches:
         into[start : start + len(part)] = part

@@ -70,13 +70,13 @@ def _trapezoids(x: NDArray, y: NDArray, first: float) -> NDArray:
     return (np.diff(x, axis=1) * (y[:, 1:] + y[:, :-1])).sum(1) / 2
 
 
-# Each takes labels and predictions of shape (n,).
+# Each takes labels (n,) and scores (n,): logits, or whatever is at least 0 where label 1 is predicted; or values.
 METRICS: dict[str, dict[str, Metric]] = {
     "binary": {
         "auroc": sk.roc_auc_score,
         "aupr": area_under_precision_recall,
-        "accuracy": lambda y, p: sk.accuracy_score(y, p >= 0.5),
-        "f1": lambda y, p: sk.f1_score(y, p >= 0.5, zero_division=0),
+        "accuracy": lambda y, p: sk.accuracy_score(y, p >= 0),
+        "f1": lambda y, p: sk.f1_score(y, p >= 0, zero_division=0),
     },
     "real": {
         "pearson": lambda y, p: stats.pearsonr(y, p).statistic,
@@ -90,7 +90,7 @@ def undefined(kind: str, y: NDArray, p: NDArray) -> str | None:
     """Return why ranking metrics or correlations are undefined on these labels and predictions, or None."""
     if len(y) < 2:
         return "fewer than two measured labels"
-    if not np.isfinite(p).all():
+    if np.isnan(p).any() or (kind == "real" and np.isinf(p).any()):
         return "a prediction is not a number"
     if np.ptp(y) == 0:
         return "all labels are equal"
@@ -103,6 +103,9 @@ def target_metrics(kind: str, y: NDArray, p: NDArray) -> dict[str, float | None]
     """Return all metrics of one target; None for those that are undefined on it."""
     if undefined(kind, y, p):
         return dict.fromkeys(METRICS[kind])
+    if kind == "binary":
+        # scikit-learn refuses infinite scores, which logits that overflow are.
+        p = np.clip(p.astype(np.float64), -np.finfo(np.float64).max, np.finfo(np.float64).max)
     return {name: float(metric(y, p)) for name, metric in METRICS[kind].items()}
 
 
@@ -116,8 +119,9 @@ def metric_rows(
     kind
         'binary' or 'real'.
     y, p
-        Labels and predictions (n, targets), or (n, bins, targets), where each bin is one more row. They may be HDF5
-        arrays: one target is in memory at a time.
+        Labels and scores (n, targets), or (n, bins, targets), where each bin is one more row. They may be HDF5
+        arrays: one target is in memory at a time. Of binary labels scores are logits, not their probabilities, which
+        are equal for all large logits.
     targets
         Names of the last axis.
     mask

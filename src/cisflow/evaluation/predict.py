@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import special
 
 from cisflow.errors import CisflowError
 from cisflow.models.build import Network
@@ -35,14 +36,21 @@ def predict(model: Network, x: NDArray | OnDisk, kind: str, scale: Scale | None 
     CisflowError
         The model was trained on sequences of another length, or embeddings of another shape.
     """
-    parts = [part.mean(1) if part.ndim == 3 else part for part in predict_batches(model, x, kind, scale)]
-    return np.concatenate(parts)
+    return as_predictions(predict_outputs(model, x, scale), kind)
 
 
-def predict_batches(
-    model: Network, x: NDArray | OnDisk, kind: str, scale: Scale | None = None
-) -> Iterator[NDArray[np.float32]]:
-    """Yield the predictions of one batch of rows after the other: (rows, targets), or (rows, bins, targets).
+def predict_outputs(model: Network, x: NDArray | OnDisk, scale: Scale | None = None) -> NDArray[np.float32]:
+    """Return outputs (n, targets): logits for binary labels, values for real ones; the rest is as of `predict`."""
+    return np.concatenate([part.mean(1) if part.ndim == 3 else part for part in output_batches(model, x, scale)])
+
+
+def as_predictions(outputs: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
+    """Return what outputs predict: of logits their probabilities, in which large logits become equal, namely 1."""
+    return special.expit(outputs) if kind == "binary" else outputs
+
+
+def output_batches(model: Network, x: NDArray | OnDisk, scale: Scale | None = None) -> Iterator[NDArray[np.float32]]:
+    """Yield the outputs of one batch of rows after the other: (rows, targets), or (rows, bins, targets).
 
     Parameters and errors are those of `predict`.
     """
@@ -54,8 +62,7 @@ def predict_batches(
     for batch in rows.batches(torch.arange(len(x)), size):
         with torch.inference_mode():
             outputs = model(**batch.inputs()).float()
-            outputs = outputs if scale is None else scale.in_units(outputs)
-            yield (torch.sigmoid(outputs) if kind == "binary" else outputs).cpu().numpy()
+            yield (outputs if scale is None else scale.in_units(outputs)).cpu().numpy()
 
 
 def check_input(model: Network, x: NDArray | OnDisk) -> None:

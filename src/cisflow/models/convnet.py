@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cisflow.models.activations import Pointwise
-from cisflow.models.layers import BatchNorm, Conv1d, Dropout, Flatten, Linear, MaxPool, Noise
+from cisflow.models.layers import MOMENTUM, BatchNorm, Conv1d, Dropout, Flatten, Linear, MaxPool, Noise
 from cisflow.models.zoo import ARCHITECTURES, Conv, Dense, Residual
 
 
@@ -17,12 +17,14 @@ class ResidualBlock(nn.Module):
     The ReLU inside f, before each normalisation, is the original's; and its kernels are always He-normal.
     """
 
-    def __init__(self, replicates: int, channels: int, width: int):
+    def __init__(self, replicates: int, channels: int, width: int, momentum: float):
         super().__init__()
         self.conv1 = Conv1d(replicates, channels, channels, width, "same")
-        self.inner1, self.norm1, self.outer1 = Pointwise("relu"), BatchNorm(replicates, channels), Pointwise("relu")
+        self.inner1, self.outer1 = Pointwise("relu"), Pointwise("relu")
+        self.norm1 = BatchNorm(replicates, channels, momentum)
         self.conv2 = Conv1d(replicates, channels, channels, width, "same")
-        self.inner2, self.norm2, self.out = Pointwise("relu"), BatchNorm(replicates, channels), Pointwise("relu")
+        self.inner2, self.out = Pointwise("relu"), Pointwise("relu")
+        self.norm2 = BatchNorm(replicates, channels, momentum)
 
     def branch(self) -> list[nn.Module]:
         """Return the layers of f, in order."""
@@ -48,10 +50,11 @@ class ConvNet(nn.Module):
     ----------
     spec
         `name` (one of `zoo.ARCHITECTURES`), `activation` (of the first layer), and optionally `width` (multiplies
-        the numbers of filters and units; default 1), `initializer` (default 'glorot_uniform') and `l2` (default 0;
-        see `penalties`). The first layer's own: `first_norm` (False: without batch normalisation),
-        `first_activation_scale` (s of f(s * x); default 1), `first_initializer` or `first_sd` (standard deviation of
-        a plain normal distribution) instead of `initializer`, and `first_l2` instead of `l2`.
+        the numbers of filters and units; default 1), `initializer` (default 'glorot_uniform'), `l2` (default 0;
+        see `penalties`) and `norm_momentum` (of all batch normalisation; default 0.99). The first layer's own:
+        `first_norm` (False: without batch normalisation), `first_activation_scale` (s of f(s * x); default 1),
+        `first_initializer` or `first_sd` (standard deviation of a plain normal distribution) instead of `initializer`,
+        and `first_l2` instead of `l2`.
     length
         Length of the sequences, in bases.
     targets
@@ -71,6 +74,7 @@ class ConvNet(nn.Module):
         self.noise = Noise()
         self.layers = nn.Sequential()
         self._features, self._map_length = 4, length
+        self._momentum = spec.get("norm_momentum", MOMENTUM)
         first, *others = ARCHITECTURES[spec["name"]]
         activation = Pointwise(spec["activation"], spec.get("first_activation_scale", 1.0))
         self._add_conv(first, 1, activation, norm=spec.get("first_norm", True))
@@ -82,7 +86,7 @@ class ConvNet(nn.Module):
         if isinstance(block, Conv):
             self._add_conv(block, number, Pointwise("relu"))
         elif isinstance(block, Residual):
-            self._append(number, block=ResidualBlock(self.replicates, self._features, block.width))
+            self._append(number, block=ResidualBlock(self.replicates, self._features, block.width, self._momentum))
             self._pool(number, block.pool, "valid")
         else:
             self._add_dense(block, number)
@@ -91,7 +95,7 @@ class ConvNet(nn.Module):
         filters = round(block.filters * self.spec.get("width", 1))
         self._append(number, conv=Conv1d(self.replicates, self._features, filters, block.width, block.padding))
         if norm:
-            self._append(number, norm=BatchNorm(self.replicates, filters))
+            self._append(number, norm=BatchNorm(self.replicates, filters, self._momentum))
         self._append(number, activation=activation, dropout=Dropout(block.dropout, self.noise))
         self._features = filters
         self._shorten(self._map_length - (block.width - 1) * (block.padding == "valid"))
@@ -106,7 +110,7 @@ class ConvNet(nn.Module):
         self._append(
             number,
             dense=Linear(self.replicates, self._features, units),
-            norm=BatchNorm(self.replicates, units),
+            norm=BatchNorm(self.replicates, units, self._momentum),
             activation=Pointwise("relu"),
             dropout=Dropout(block.dropout, self.noise),
         )

@@ -12,6 +12,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from cisflow.models.initializers import fill
 
+# Of running statistics, as in Keras.
+MOMENTUM = 0.99
+
 
 class Conv1d(nn.Module):
     """Convolution of stride 1 without bias; weight (R, out, in, width).
@@ -64,14 +67,21 @@ class Linear(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation with Keras' constants (momentum 0.99, epsilon 1e-3); all tensors (R, channels).
+    """Batch normalisation with Keras' epsilon of 1e-3; all tensors (R, channels).
 
     The running variance is the unbiased one, where Keras keeps the biased: a factor of n / (n - 1) for n values a
     channel, 1.01 at most in the models of the zoo.
+
+    Attributes
+    ----------
+    update
+        Weight of a batch's statistics in the running ones, in training: r becomes (1 - update) * r + update * batch.
     """
 
-    def __init__(self, replicates: int, channels: int):
+    def __init__(self, replicates: int, channels: int, momentum: float = MOMENTUM):
         super().__init__()
+        # Rounded, so that 1 - 0.99 is 0.01 to the last bit.
+        self.update = round(1 - momentum, 12)
         self.weight = nn.Parameter(torch.ones(replicates, channels))
         self.bias = nn.Parameter(torch.zeros(replicates, channels))
         self.register_buffer("running_mean", torch.zeros(replicates, channels))
@@ -81,7 +91,7 @@ class BatchNorm(nn.Module):
         """Normalise each channel over the batch and length (training) or by the running statistics."""
         mean, var = self.running_mean.view(-1), self.running_var.view(-1)
         weight, bias = self.weight.view(-1), self.bias.view(-1)
-        return F.batch_norm(x, mean, var, weight, bias, self.training, momentum=0.01, eps=1e-3)
+        return F.batch_norm(x, mean, var, weight, bias, self.training, momentum=self.update, eps=1e-3)
 
 
 class LayerNorm(nn.Module):

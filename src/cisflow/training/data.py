@@ -100,7 +100,7 @@ class Rows:
         A last batch of one row, which batch normalisation cannot use, joins the one before.
         """
         parts = [part.contiguous() for part in order.split(size, dim=-1)]
-        if size > 1 and len(parts) > 1 and parts[-1].shape[-1] == 1:
+        if len(parts) > self.batch_count(size, order.shape[-1]):
             parts[-2:] = [torch.cat(parts[-2:], dim=-1)]
         parts = parts[first:]
         if not self._far:
@@ -114,6 +114,12 @@ class Rows:
                     queue.append(readers.submit(self._read, parts[number + self.ahead]))
                 there = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
                 yield self._gather(part.to(self.device), there)
+
+    def batch_count(self, size: int, rows: int | None = None) -> int:
+        """Return the number of batches of so many rows; by default of all."""
+        rows = self.count if rows is None else rows
+        alone = size > 1 and rows > size and rows % size == 1
+        return -(-rows // size) - alone
 
     def labels(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield all labels (n, ..., targets) and their mask, block by block in order, on the device."""

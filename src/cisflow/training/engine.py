@@ -23,7 +23,7 @@ from cisflow.errors import CisflowError
 from cisflow.models.build import build
 from cisflow.models.convnet import split_replicates
 from cisflow.models.device import choose_device
-from cisflow.training import checkpoint
+from cisflow.training import checkpoint, normalisation
 from cisflow.training.data import DataInfo, Rows, order
 from cisflow.training.gradients import first_kernel_gradient, moments
 from cisflow.training.losses import LOSSES
@@ -136,7 +136,8 @@ def fit(
         trial whose loss is not a number any more ends there, with its weights as they are), `gradients` ('first': the
         history has mean and s.d. of the first kernel's gradient; the training itself is not changed), `scale` (how
         labels are learned, see `Scale`; the metrics are those of outputs in the labels' units), `truncate` (True:
-        labels are learned without their decimals), and `clip_norm` (a trial's gradient is scaled down to this norm).
+        labels are learned without their decimals), `clip_norm` (a trial's gradient is scaled down to this norm), and
+        `norm_statistics` ('recomputed' or 'keras', the default; see `cisflow.training.normalisation`).
     seeds
         Seed of each trial, by its name.
     folder
@@ -244,8 +245,10 @@ class Training:
 
     @torch.inference_mode()
     def _validate(self) -> tuple[Tensor, list[dict[str, float]]]:
-        """Return the validation loss (R,), and the metrics of each trial."""
+        """Return the validation loss (R,), and the metrics of each trial; the model is left in evaluation mode."""
         self.model.eval()
+        if self.settings.get("norm_statistics") == "recomputed":
+            normalisation.recompute(self.model, self.train, self.settings["batch_size"])
         size = self.valid.evaluation_batch
         if getattr(self.model.module, "needs_batch_mates", False):
             size = self.settings["batch_size"]
@@ -328,11 +331,25 @@ class Training:
             "precision": str(self.fabric.strategy.precision.precision),
             "device": str(self.fabric.device),
         }
+        self._warn_of_initial_statistics(trial)
         # A trial that diverged at once has no best epoch.
         checkpoint.write_weights(folder / "best.safetensors", trial.best or last, description)
         checkpoint.write_weights(folder / "last.safetensors", last, description)
         checkpoint.write_history(folder, trial.history)
         checkpoint.write_description(folder, description)
+
+    def _warn_of_initial_statistics(self, trial: Trial) -> None:
+        if self.settings.get("norm_statistics", "keras") != "keras":
+            return
+        steps = self.epoch * self.train.batch_count(self.settings["batch_size"])
+        share = normalisation.share_of_initial_statistics(self.model.module, steps)
+        if share > normalisation.NEGLIGIBLE:
+            log.warning(
+                "%s: after %d steps the running statistics of batch normalisation are still the initial ones to "
+                "%.0f %%, so that predictions are not those of the trained network. Train for more steps, or set "
+                "'training: {norm_statistics: recomputed}'.",
+                trial.name, steps, 100 * share,
+            )  # fmt: skip
 
     def _save_if_due(self) -> None:
         if self.resume is None:

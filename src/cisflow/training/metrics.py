@@ -21,7 +21,7 @@ def area_under_precision_recall(scores: Tensor, labels: Tensor) -> Tensor:
     Parameters
     ----------
     scores, labels
-        Shape (n,); labels are 0 or 1.
+        Shape (n,); scores in [0, 1], since torchmetrics takes the sigmoid of others, and labels 0 or 1.
     """
     precision, recall, _ = binary_precision_recall_curve(scores, labels)
     return torch.trapezoid(precision.flip(0), recall.flip(0))
@@ -65,9 +65,12 @@ class Ranking:
         if outputs.isnan().any():
             # torchmetrics would rank such outputs by their place in the file.
             return dict.fromkeys(NAMES["binary"], math.nan)
+        # Ranks in [0, 1]: of other numbers torchmetrics takes the sigmoid, which makes logits above 36 equal.
+        distinct, ranks = outputs.unique(return_inverse=True)
+        scores = ranks.double() / max(len(distinct) - 1, 1)
         return {
-            "auroc": binary_auroc(outputs, labels).item(),
-            "aupr": area_under_precision_recall(outputs, labels).item(),
+            "auroc": binary_auroc(scores, labels).item(),
+            "aupr": area_under_precision_recall(scores, labels).item(),
         }
 
 

@@ -69,7 +69,8 @@ class Schedule:
         self.plateau.update(value)
         plateau = self.settings["plateau"]
         if self.plateau.since >= plateau["patience"]:
-            self.lr = max(self.lr * plateau["factor"], plateau["min_lr"])
+            # A rate that is below min_lr from the start stays as it is.
+            self.lr = min(self.lr, max(self.lr * plateau["factor"], plateau["min_lr"]))
             self.plateau.since = 0
 
     def state(self) -> dict[str, Any]:
