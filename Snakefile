@@ -66,8 +66,9 @@ for part in ["slurm", *(f"common/{topic}" for topic in ASKED.split()), *STAGES.s
     include: f"workflow/rules/{part}.smk"
 
 
-# Slurm ends a job with SIGTERM to all its processes: the script saves and says so, and its log is open until it has.
-shell.prefix(f"trap '' TERM; {prepare(deployed(), environments())}")
+# Slurm ends a job with SIGTERM to all its processes, a closed terminal with SIGHUP: the script saves and says so, and its
+# log is open until it has.
+shell.prefix(f"trap '' TERM HUP; {prepare(deployed(), environments())}")
 
 
 rule all:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from cisflow.claim import GivenUp, claimed
+from cisflow.claim import GivenUp, claimed, is_claimed
 
 HOLD = """
 import sys, time
@@ -35,8 +35,7 @@ def holder(tmp_path):
 
 def test_a_folder_that_nobody_holds_is_had_at_once(tmp_path):
     for _ in range(2):
-        with claimed(tmp_path / "new" / "run") as waited:
-            assert waited is False
+        with claimed(tmp_path / "new" / "run"):
             assert "process" in (tmp_path / "new" / "run" / "claim").read_text()
 
 
@@ -51,9 +50,11 @@ def test_a_folder_that_is_held_is_waited_for(tmp_path, holder, caplog):
         assert len(asked) < 500
         return False
 
-    with claimed(tmp_path / "run", stop, every=0.02) as waited:
-        assert waited is True
-    assert len(asked) >= 3
+    assert is_claimed(tmp_path / "run")
+    with claimed(tmp_path / "run", stop, every=0.02):
+        assert len(asked) >= 3
+    assert not is_claimed(tmp_path / "run")
+    assert not is_claimed(tmp_path / "other")
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "Slurm job 41 on" in caplog.text
 

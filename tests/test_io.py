@@ -35,6 +35,44 @@ def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path, error):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "a.txt"
+    with atomic(path) as first:
+        first.write_text("first")
+        with atomic(path) as second:
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    """Neither where the file is to stand, nor where its temporary file could be expected."""
+    (tmp_path / "precious").write_text("kept")
+    path = tmp_path / "a.txt"
+    for name in ("a.txt", ".a.txt.partial"):
+        (tmp_path / name).symlink_to(tmp_path / "precious")
+    with atomic(path) as partial:
+        partial.write_text("new")
+    assert (tmp_path / "precious").read_text() == "kept"
+    assert path.read_text() == "new"
+    assert not path.is_symlink()
+
+
+def test_a_file_has_the_permissions_of_a_new_file(tmp_path):
+    with atomic(tmp_path / "a.txt") as partial:
+        partial.write_text("x")
+    (tmp_path / "b.txt").write_text("x")
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
+
+
+def test_names_may_be_as_long_as_file_systems_allow(tmp_path):
+    path = tmp_path / ("n" * 255)
+    with atomic(path) as partial:
+        partial.write_text("x")
+    assert path.read_text() == "x"
+
+
 def limited(code: str, folder, size: int) -> subprocess.CompletedProcess:
     """Run code in a process that may not write files of more than `size` bytes."""
 

@@ -12,6 +12,8 @@ from typing import IO
 from cisflow.locks import lock
 
 log = logging.getLogger(__name__)
+# The locked file in a folder that is claimed.
+CLAIM = "claim"
 
 
 class GivenUp(Exception):
@@ -19,12 +21,11 @@ class GivenUp(Exception):
 
 
 @contextmanager
-def claimed(folder: str | Path, stop: Callable[[], bool] = lambda: False, every: float = 1.0) -> Iterator[bool]:
+def claimed(folder: str | Path, stop: Callable[[], bool] = lambda: False, every: float = 1.0) -> Iterator[None]:
     """Hold a folder, made if need be, for the block; wait while another process holds it.
 
     The claim is a lock of the system on the file `claim` in the folder, so it ends with its process, however that ends,
-    and it counts on all nodes that share the file system. Where a file system has no locks, a warning says so. The
-    holder may delete the folder.
+    and it counts on all nodes that share the file system. Where a file system has no locks, a warning says so.
 
     Parameters
     ----------
@@ -35,16 +36,12 @@ def claimed(folder: str | Path, stop: Callable[[], bool] = lambda: False, every:
     every
         Seconds between two attempts.
 
-    Yields
-    ------
-    Whether there was another process to wait for.
-
     Raises
     ------
     GivenUp
         It was asked to stop before the other process ended.
     """
-    path, waited = Path(folder) / "claim", False
+    path, waited = Path(folder) / CLAIM, False
     while (file := _taken(path)) is None:
         if not waited:
             log.warning(
@@ -56,7 +53,16 @@ def claimed(folder: str | Path, stop: Callable[[], bool] = lambda: False, every:
             raise GivenUp(f"stopped while {_holder(path)} was at work on {folder}; run again to take its place")
         time.sleep(every)
     with file:
-        yield waited
+        yield
+
+
+def is_claimed(folder: Path) -> bool:
+    """Return whether another process holds a folder."""
+    path = folder / CLAIM
+    if not path.exists():
+        return False
+    with path.open("a") as file:
+        return not lock(file.fileno(), path)
 
 
 def _taken(path: Path) -> IO[str] | None:

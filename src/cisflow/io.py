@@ -2,12 +2,14 @@
 
 import csv
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,25 @@ SCHEMAS = {
 }
 
 
-# Files that are being written: temporary path to path.
+# Folders in which files are being written, and the paths that the files are for.
 _UNFINISHED: dict[Path, Path] = {}
+# How the names of these folders end.
+PARTIAL = ".partial"
+# What is entered when a file gets its final name: a job makes sure that its outputs are still its own (`cisflow.job`).
+_guard: Callable[[Path], AbstractContextManager[None]] = nullcontext
+
+
+def guard_outputs(guard: Callable[[Path], AbstractContextManager[None]]) -> None:
+    """Enter this context, which is given the path, whenever a file or folder gets its final name."""
+    global _guard
+    _guard = guard
 
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and rename it to `path` if the block succeeds; else leave nothing.
+    """Yield a temporary path and rename it to `path` if the block succeeds; else leave nothing.
+
+    The temporary path has the same file name, in a new folder beside `path` that no other process writes into.
 
     Raises
     ------
@@ -42,36 +56,97 @@ def atomic(path: str | Path) -> Iterator[Path]:
         The disk is full (any other exception of the block passes through).
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    _UNFINISHED[partial] = path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with partial_folder(path) as folder:
+        partial = folder / path.name
         yield partial
+        publish(partial, path)
+
+
+def publish(partial: Path, path: Path) -> None:
+    """Give a file that is whole its final name, on the same file system, once it is on the disk."""
+    with _guard(path):
         with partial.open("rb") as handle:
             os.fsync(handle.fileno())
         partial.replace(path)
+
+
+@contextmanager
+def partial_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside a path, in which what is to stand there can be made; it is removed afterwards.
+
+    Raises
+    ------
+    CisflowError
+        The disk is full.
+    """
+    folder = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # File names have at most 255 bytes.
+        folder = Path(tempfile.mkdtemp(PARTIAL, f".{path.name[:60]}.", path.parent))
+        _UNFINISHED[folder] = path
+        yield folder
     except BaseException as error:
-        partial.unlink(missing_ok=True)
         if disk_is_full(error):
             raise CisflowError(full_message(path)) from error
         raise
     finally:
-        _UNFINISHED.pop(partial, None)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            _UNFINISHED.pop(folder, None)
+
+
+def publish_folder(source: Path, path: Path, ignore: Callable[[str, list[str]], Iterable[str]]) -> None:
+    """Put the content of a folder at `path` as hard links, as copies where there can be none; whole or not at all.
+
+    What is at `path` is replaced. Files that are hard links take no space, and neither is to be changed in place.
+
+    Parameters
+    ----------
+    source, path
+        The folder, and where its content is to stand.
+    ignore
+        What is left out, as of `shutil.copytree`.
+
+    Raises
+    ------
+    CisflowError
+        The disk is full.
+    """
+    with partial_folder(path) as folder:
+        shutil.copytree(source, folder / path.name, symlinks=True, ignore=ignore, copy_function=_link_or_copy)
+        with _guard(path):
+            if path.exists():
+                path.rename(folder / "replaced")
+            (folder / path.name).rename(path)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # the file system has no hard links
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def remove_partial(path: Path) -> None:
+    """Remove what processes that were killed have left of unfinished files for a path."""
+    for folder in path.parent.glob(f".{glob.escape(path.name[:60])}.*{PARTIAL}"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def abandon() -> str:
     """Remove all files that are being written; return what to tell of a full disk."""
     told = [full_message(path) for path in _UNFINISHED.values()] or ["there is no space left on the disk."]
-    for partial in _UNFINISHED:
-        partial.unlink(missing_ok=True)
+    for folder in _UNFINISHED:
+        shutil.rmtree(folder, ignore_errors=True)
     return told[-1]
 
 
 def disk_is_full(error: BaseException | None) -> bool:
     """Return whether an exception says that a disk, a quota or a file-size limit is exhausted."""
     numbers = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-    # h5py, and programs in Rust, report the system's error number only inside their message.
-    told = (text for n in numbers for text in (f"errno = {n},", f"(os error {n})"))
+    # h5py, programs in Rust, and shutil.copytree report the system's error number only inside their message.
+    told = (text for n in numbers for text in (f"errno = {n},", f"(os error {n})", f"[Errno {n}]"))
     return getattr(error, "errno", None) in numbers or any(text in str(error) for text in told)
 
 

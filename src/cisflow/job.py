@@ -2,6 +2,9 @@
 
 It is beside the job's log, its name ending in .jsonl: a line when an attempt starts, and a line when it ends. An
 attempt without the second was killed, or is still running.
+
+The record also says whose the outputs are: those of the attempt that started last. An earlier one that is still at
+work, since the Snakemake that started it was killed, writes nothing once another has started.
 """
 
 import json
@@ -14,17 +17,20 @@ import sys
 import time
 import uuid
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cisflow import checksums, provenance
 from cisflow.checksums import describe
+from cisflow.errors import CisflowError
+from cisflow.io import guard_outputs, remove_partial
+from cisflow.locks import exclusive
 
 MIB = 2**20
 # How a script ends when it was asked to (`script.run`).
-STATUS = {None: "done", 0: "done", 75: "stopped", 128 + 2: "interrupted", 128 + 15: "terminated"}
+STATUS = {None: "done", 0: "done", 75: "stopped", 128 + 2: "interrupted", 128 + 15: "terminated", 128 + 1: "terminated"}
 # The flags that only the record needs.
 OWN = ("--log", "--asked", "--reads", "--writes")
 
@@ -48,7 +54,10 @@ def begin(flags: Namespace) -> None:
     job = {"id": uuid.uuid4().hex[:12], "path": flags.log.with_suffix(".jsonl")}
     job |= {"reads": flags.reads, "writes": flags.writes, "children": _children()}
     _running.append(job)
-    _write(
+    for path in map(Path, flags.writes):
+        remove_partial(path)
+    guard_outputs(_owned)
+    job["owner"] = _write(
         event="start",
         rule=asked.pop("rule", None),
         job=flags.log.relative_to(logs).with_suffix("").as_posix(),
@@ -110,15 +119,63 @@ def _ending(error: BaseException) -> tuple[str, str]:
     return STATUS.get(error.code, "failed"), f"exit status {error.code}"
 
 
-def _write(**facts: Any) -> None:
-    """Append a line; a record that cannot be written is no reason to lose a result."""
+def _write(**facts: Any) -> bool:
+    """Append a line; a record that cannot be written is no reason to lose a result. Return whether it was."""
     path = _running[-1]["path"]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as handle:
-            handle.write(json.dumps({"id": _running[-1]["id"]} | facts, default=str) + "\n")
+        with path.open("ab+") as handle, exclusive(handle.fileno()):
+            # An attempt that was killed may have left half a line.
+            start = b"" if _ends_in_newline(handle) else b"\n"
+            handle.write(start + json.dumps({"id": _running[-1]["id"]} | facts, default=str).encode() + b"\n")
+            handle.flush()
     except OSError as error:
         logging.getLogger("cisflow").warning("%s: the run record is incomplete: %s", path, error)
+        return False
+    return True
+
+
+def _ends_in_newline(handle: BinaryIO) -> bool:
+    if not handle.seek(0, os.SEEK_END):
+        return True
+    handle.seek(-1, os.SEEK_END)
+    return handle.read(1) == b"\n"
+
+
+def _last_started(lines: Iterable[bytes]) -> str | None:
+    """Return the id of the attempt that started last; a line that was cut off counts for nothing."""
+    started = None
+    for line in lines:
+        with suppress(ValueError):
+            event = json.loads(line)
+            started = event["id"] if event["event"] == "start" else started
+    return started
+
+
+@contextmanager
+def _owned(path: Path) -> Iterator[None]:
+    """Hold the record while an output gets its final name, if this attempt is the last that has started.
+
+    Raises
+    ------
+    CisflowError
+        Another attempt has started since, or the record was removed.
+    """
+    job = _running[-1] if _running else None
+    if job is None or not job["owner"] or not any(path.is_relative_to(output) for output in job["writes"]):
+        yield
+        return
+    try:
+        record = job["path"].open("rb+")
+    except FileNotFoundError:
+        raise CisflowError(f"{path}: not written, since the record of this job, {job['path']}, was removed.") from None
+    with record, exclusive(record.fileno()):
+        if _last_started(record) != job["id"]:
+            raise CisflowError(
+                f"{path}: not written, since another process has started to make it (record {job['path']}). This one "
+                "is of a Snakemake that is no longer there."
+            )
+        yield
 
 
 def _command(words: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cisflow.errors import CisflowError
@@ -41,6 +41,21 @@ def lock(file: int, path: Path) -> bool:
             raise
         log.warning("%s: no lock can be had there (%s); no other process may work on it", path, error.strerror)
         return True
+
+
+@contextmanager
+def exclusive(file: int) -> Iterator[None]:
+    """Lock an open file for the block, and wait for it; without a lock where the file system has none."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 @contextmanager

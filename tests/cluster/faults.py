@@ -133,7 +133,7 @@ attempt goes on from it ([how](decisions/003-resume.md)). A job that is killed w
 that fails) loses what came after the last save; one that is disturbed before its first save begins again (seen once,
 with a full disk, before these runs).
 
-**One training at a time.** A training claims its folder below `unfinished/` with a lock that ends with its process.
+**One training at a time.** A training claims its folder below `work/` with a lock that ends with its process.
 Another job for the same run waits for it and says for whom; when the first has finished, nothing is left to do, and
 when it was killed, the second goes on. Where the file system has no locks, a warning says so (Lustre mounted with
 `localflock` has them only within a node, and nothing can tell).

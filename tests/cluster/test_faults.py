@@ -79,7 +79,7 @@ class Work:
     def train(self, epochs: int = 10) -> str:
         """Start, and return the training's job when it has done some epochs, and saved."""
         process = self.start()
-        state = self.clone / RESULTS / "unfinished"
+        state = self.clone / RESULTS / "work"
         until(
             lambda: (self.epochs() >= epochs and list(state.rglob("*.state"))) or process.poll() is not None,
             "epochs, and a state of them",
@@ -185,7 +185,7 @@ def unharmed(work, undisturbed, request) -> Callable[[], None]:
         assert equal
         assert epochs_of(work) == list(range(1, EPOCHS + 1)), "an epoch is there twice, or is not"
         assert (came["attempts"] > 1) == (came["before"] > 0), "it went on if and only if it was disturbed"
-        assert not (work.clone / RESULTS / "unfinished/cnn-50_relu").exists()
+        assert not list((work.clone / RESULTS / "work/cnn-50_relu").rglob("*.state"))
 
     return check
 

@@ -23,6 +23,7 @@ SCRIPT = '''
 import os, sys, time
 from pathlib import Path
 from cisflow.errors import CisflowError
+from cisflow.io import atomic
 from cisflow.provenance import record
 from cisflow.script import TRY_AGAIN, parser, run
 
@@ -35,7 +36,13 @@ def main():
 
 run(main)
 '''
-DO = """if args.do == "write":
+DO = """if args.do == "publish":
+        with atomic(args.out) as partial:
+            partial.write_text(os.environ["CONTENT"])
+            print("writing", flush=True)
+            if os.environ["CONTENT"] == "old":
+                sys.stdin.readline()
+    elif args.do == "write":
         args.out.write_text("abc")
         record(args.out.with_suffix(".json"), [], {"a": 1}, time.time())
     elif args.do == "grow":
@@ -103,6 +110,58 @@ def test_of_a_job_that_is_done_everything_is_known(root, script):
     assert 10 < end["memory_mb"] < 400
     assert end["children_mb"] == 0
     assert end["cpu"]["visible"] == len(os.sched_getaffinity(0))
+
+
+@pytest.fixture
+def orphan(root, script):
+    """A job that is about to give its output its name, and whose Snakemake is no longer there."""
+    (script.parent / "in.txt").write_text("xyz")
+    process = subprocess.Popen(
+        command(script, "publish", "in.txt"), cwd=script.parent, text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment() | {"PYTHONPATH": str(root / "src"), "CONTENT": "old"},
+    )  # fmt: skip
+    assert process.stdout.readline() == "writing\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_job_that_was_left_behind_does_not_replace_what_a_later_one_wrote(root, script, orphan):
+    later = run(root, script, "publish", "in.txt", CONTENT="new")
+    assert later.returncode == 0, later.stderr
+    _, told = orphan.communicate("\n", timeout=60)
+    assert orphan.returncode == 1
+    assert "out.txt: not written, since another process has started to make it" in told
+    assert (script.parent / "out.txt").read_text() == "new"
+    assert sorted(path.name for path in script.parent.iterdir()) == ["in.txt", "out.txt", "results", "script.py"]
+    assert {line["status"] for line in lines(script) if line["event"] == "end"} == {"done", "failed"}
+
+
+def test_nothing_is_written_where_the_record_was_removed(script, orphan):
+    (script.parent / "results/logs/stage/task/name.v1.jsonl").unlink()
+    _, told = orphan.communicate("\n", timeout=60)
+    assert orphan.returncode == 1
+    assert "out.txt: not written, since the record of this job" in told
+    assert not (script.parent / "out.txt").exists()
+
+
+def test_a_record_that_was_cut_off_does_not_stop_the_next_attempt(root, script):
+    (script.parent / "in.txt").write_text("xyz")
+    path = script.parent / "results/logs/stage/task/name.v1.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"id": "1", "event": "sta')
+    done = run(root, script, "publish", "in.txt", CONTENT="new")
+    assert done.returncode == 0, done.stderr
+    assert (script.parent / "out.txt").read_text() == "new"
+
+
+def test_what_a_killed_job_has_left_is_removed_by_the_next(root, script, orphan):
+    orphan.kill()
+    orphan.wait()
+    assert list(script.parent.glob(".out.txt.*.partial"))
+    assert run(root, script, "publish", "in.txt", CONTENT="new").returncode == 0
+    assert not list(script.parent.glob(".out.txt.*"))
 
 
 def test_peaks_of_memory_are_those_of_the_job_and_of_its_largest_child(root, script):

@@ -332,11 +332,12 @@ def script(*arguments):
 
 def test_the_programs_train_evaluate_and_import_heads(embedded, tmp_path):
     """As the rules 'train' and 'evaluate' run them; and a state dict beside what was trained."""
-    settings = PRESETS["corrected"]["linear-probe"] | QUICK | {"epochs": 2, "mode": "max", "save_minutes": 5}
+    settings = PRESETS["corrected"]["linear-probe"] | QUICK | {"epochs": 2, "mode": "max"}
     script(
         "workflow/scripts/training/train.py", "--task", "t", "--run", "linear-probe", "--dataset", embedded,
-        "--model", '{"name": "linear-probe"}', "--training", json.dumps(settings), "--trials", "2", "--device", "cpu",
-        "--precision", "32-true", "--data", "stream", "--work", tmp_path / "work", "--out", tmp_path / "linear-probe",
+        "--model", '{"name": "linear-probe"}', "--training", json.dumps(settings), "--trials", "2", "--weights", "best",
+        "--device", "cpu", "--precision", "32-true", "--data", "stream", "--work", tmp_path / "work",
+        "--out", tmp_path / "linear-probe",
     )  # fmt: skip
     script(
         "workflow/scripts/evaluation/evaluate.py", "--task", "t", "--dataset", embedded, "--runs",

@@ -70,7 +70,7 @@ def test_the_plotted_numbers_are_those_of_the_tables(demo):
 def test_nothing_is_left_to_do(demo):
     assert "Nothing to be done" in succeed(demo, *DEMO, f"{FIGURE}.pdf")
     assert list(demo.rglob("*.partial")) == []
-    assert not list(demo.glob("results/demo/tasks/task1/unfinished/*"))
+    assert not list(demo.glob("results/demo/tasks/task1/work/**/*.state"))
 
 
 def test_the_report_has_the_figure_and_its_caption(demo):

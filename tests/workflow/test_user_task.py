@@ -1,6 +1,7 @@
 """A user adds a task to config/tasks.yaml, with their own HDF5 file, and gets every standard output."""
 
 import json
+import re
 
 import polars as pl
 import pytest
@@ -11,6 +12,7 @@ from cisflow.cli.predict import predict_fasta
 from cisflow.io import h5_reader
 from cisflow.pwm import read_meme
 from cisflow.tables import ATTRIBUTION_QUALITY, GALLERY, read_tsv
+from cisflow.training.checkpoint import read_description
 from tests.workflow.conftest import USER_TASK, succeed, write_user_data
 
 TARGET = "results/tasks/mine/report.html"
@@ -40,7 +42,7 @@ def test_every_standard_output_is_there(done):
     for run in ("cnn-50_relu", "cnn-50_exponential"):
         for trial in ("trial-0", "trial-1"):
             files = {path.name for path in (task / "runs" / run / trial).iterdir()}
-            assert files == {"model.json", "best.safetensors", "last.safetensors", "history.tsv"}
+            assert files == {"model.json", "best.safetensors", "last.safetensors", "history.tsv", "SHA256SUMS"}
             assert (task / "motifs/meme" / run / f"{trial}.meme").is_file()
         assert (task / "predictions" / f"{run}.parquet").is_file()
     for name in ("dataset", "performance", "training", "filters", "matches", "sequences", "quality"):
@@ -133,7 +135,7 @@ def test_only_a_change_of_code_runs_jobs_again(done):
     assert "Nothing to be done" in succeed(done, *LOCAL, "-n", TARGET)
     metrics = done / "src/cisflow/evaluation/metrics.py"
     before = metrics.read_text()
-    metrics.write_text(before.replace("p >= 0.5", "p > 0.5"))
+    metrics.write_text(before.replace("p >= 0)", "p > 0)"))
     planned = succeed(done, *LOCAL, "-n", TARGET)
     assert "rule evaluate:" in planned
     assert "rule train:" not in planned
@@ -146,6 +148,21 @@ def test_another_task_does_not_run_this_one_again(done):
     tasks.write_text(before.replace("  mine:", "  other:") + USER_TASK)
     assert "Nothing to be done" in succeed(done, *LOCAL, "-n", TARGET)
     tasks.write_text(before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["device: cpu, loggers: [tensorboard, wandb]", "device: any, loggers: []",
+     "device: any, loggers: [tensorboard, wandb], save_minutes: 1, replicates: 2, data: stream"],
+)  # fmt: skip
+def test_how_a_task_is_carried_out_makes_only_its_page_again(done, change):
+    """The page has the task's settings."""
+    tasks = done / "config/tasks.yaml"
+    before = tasks.read_text()
+    tasks.write_text(before.replace("device: any, loggers: [tensorboard, wandb]", change))
+    planned = succeed(done, *LOCAL, "-n", TARGET)
+    tasks.write_text(before)
+    assert re.findall(r"^rule (\w+):", planned, re.MULTILINE) == ["task_report"]
 
 
 def test_another_setting_of_the_task_does(done):
@@ -184,3 +201,15 @@ def test_the_report_of_snakemake_has_the_figures(done):
     assert "figures/quality.png" in page
     assert "mine" in page
     assert "What the first trial of each run reads in the sequences of the highest output" in page
+
+
+def test_more_trials_and_other_weights_train_only_what_is_new(done):
+    """The last test: what was made of the run is outdated afterwards."""
+    tasks, runs = done / "config/tasks.yaml", done / "results/tasks/mine/runs"
+    before, weights = tasks.read_text(), (runs / "cnn-50_relu/trial-1/last.safetensors").read_bytes()
+    more = "trials: 3\n    training: {weights: last, epochs: 3,"
+    tasks.write_text(before.replace("trials: 2\n    training: {epochs: 3,", more))
+    printed = succeed(done, *LOCAL, "results/tasks/mine/runs/cnn-50_relu")
+    assert re.findall(r"cnn-50_relu (trial-\d): epoch", printed) == ["trial-2"] * 3
+    assert (runs / "cnn-50_relu/trial-1/last.safetensors").read_bytes() == weights
+    assert read_description(runs / "cnn-50_relu/trial-1")["weights"] == "last"

@@ -27,7 +27,7 @@ rule attribute:
         target=lambda wildcards: task_of(wildcards).attribution.target or [],
         preset=lambda wildcards: task_of(wildcards).attribution.preset,
         changes=lambda wildcards: as_json(task_of(wildcards).attribution.changes()),
-        device=lambda wildcards: task_of(wildcards).training.device,
+        device=untracked(device_of),
         code=code("attribution/attribute.py"),
     shell:
         r"""
@@ -170,7 +170,7 @@ rule sweep_references:
         preset=lambda wildcards: task_of(wildcards).attribution.preset,
         changes=lambda wildcards: as_json(task_of(wildcards).attribution.changes()),
         limits=lambda wildcards: as_json(task_of(wildcards).attribution.limits),
-        device=lambda wildcards: task_of(wildcards).training.device,
+        device=untracked(device_of),
         code=code("attribution/references.py"),
     shell:
         r"""
@@ -293,7 +293,7 @@ rule explain_gallery:
         changes=lambda wildcards: as_json(
             task_of(wildcards).attribution.changes() | {"output": gallery_of(wildcards).output}
         ),
-        device=lambda wildcards: task_of(wildcards).training.device,
+        device=untracked(device_of),
         code=code("attribution/gallery.py"),
     shell:
         r"""

@@ -32,7 +32,7 @@ rule embed_shard:
         precision=lambda wildcards: trunk_of(wildcards).precision,
         compression=lambda wildcards: trunk_of(wildcards).compression,
         batch=lambda wildcards: trunk_of(wildcards).batch,
-        device=lambda wildcards: trunk_of(wildcards).device,
+        device=untracked(lambda wildcards: trunk_of(wildcards).device),
         edges=lambda wildcards: project.task(project.embeddings[wildcards.embedding].labels).dataset.edges,
         shards=lambda wildcards: project.embeddings[wildcards.embedding].shards,
         code=code("embeddings/embed.py"),

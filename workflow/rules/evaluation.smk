@@ -26,7 +26,7 @@ rule evaluate:
     params:
         splits=lambda wildcards: task_of(wildcards).evaluation.splits,
         baselines=lambda wildcards: task_of(wildcards).evaluation.baselines,
-        device=lambda wildcards: task_of(wildcards).training.device,
+        device=untracked(device_of),
         code=code("evaluation/evaluate.py"),
     shell:
         r"""

@@ -25,7 +25,7 @@ rule filters:
     params:
         split=lambda wildcards: task_of(wildcards).filters.split,
         settings=filter_settings,
-        device=lambda wildcards: task_of(wildcards).training.device,
+        device=untracked(device_of),
         code=code("motifs/filters.py"),
     shell:
         r"""
@@ -157,7 +157,7 @@ rule activations:
         gpu=gpus,
     params:
         settings=lambda wildcards: as_json(task_of(wildcards).activations.model_dump()),
-        device=lambda wildcards: task_of(wildcards).training.device,
+        device=untracked(device_of),
         code=code("motifs/activations.py"),
     shell:
         r"""
@@ -344,7 +344,7 @@ rule scan_run:
         split=lambda wildcards: task_of(wildcards).scan.split,
         buffers=lambda wildcards: task_of(wildcards).scan.buffers,
         examples=lambda wildcards: task_of(wildcards).scan.examples,
-        device=lambda wildcards: task_of(wildcards).training.device,
+        device=untracked(device_of),
         code=code("motifs/scan_run.py"),
     shell:
         r"""

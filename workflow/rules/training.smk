@@ -21,13 +21,16 @@ rule train:
         gpu=gpus,
     params:
         model=lambda wildcards: as_json(model_of(wildcards)),
-        training=lambda wildcards: as_json(task_of(wildcards).training_settings(wildcards.run)),
+        training=lambda wildcards: as_json(task_of(wildcards).learning_settings(wildcards.run)),
         trials=lambda wildcards: task_of(wildcards).trials,
-        device=lambda wildcards: task_of(wildcards).training.device,
         precision=lambda wildcards: task_of(wildcards).training.precision,
-        data=lambda wildcards: task_of(wildcards).data,
-        replicates=lambda wildcards: task_of(wildcards).training.replicates or [],
-        loggers=lambda wildcards: task_of(wildcards).training.loggers,
+        # What is kept of earlier jobs is not trained again: other weights are only named.
+        weights=lambda wildcards: task_of(wildcards).training_settings(wildcards.run)["weights"],
+        device=untracked(device_of),
+        data=untracked(lambda wildcards: task_of(wildcards).data),
+        replicates=untracked(lambda wildcards: task_of(wildcards).training.replicates or []),
+        save_minutes=untracked(lambda wildcards: task_of(wildcards).training.save_minutes),
+        loggers=untracked(lambda wildcards: task_of(wildcards).training.loggers),
         # Not an output: Snakemake deletes the outputs of a failed job, and this is what it goes on from.
         work=subpath(output[0], ancestor=2),
         code=code("training/train.py"),
@@ -49,10 +52,12 @@ rule train:
             --model {params.model:q} \
             --training {params.training:q} \
             --trials {params.trials:q} \
+            --weights {params.weights:q} \
+            --save-minutes {params.save_minutes:q} \
             --device {params.device:q} \
             --precision {params.precision:q} \
             --data {params.data:q} \
             --threads {threads} \
-            --work {params.work:q}/unfinished/{wildcards.run:q} \
+            --work {params.work:q}/work/{wildcards.run:q} \
             --out {output:q}
         """

@@ -207,6 +207,8 @@ class Training(Strict):
 
 # How the trainings of a task are carried out and watched, not what they learn: one value serves all its runs.
 CARRIED_OUT = ("device", "precision", "data", "replicates", "loggers", "gradients")
+# Of the settings of a run what its weights do not depend on: a change trains nothing.
+NOT_LEARNING = ("weights", "save_minutes")
 # What `defaults` give heads of it; how they learn is that of their preset.
 OF_ANY_MODEL = ("device", "precision", "loggers", "save_minutes")
 # What only heads have.
@@ -683,6 +685,11 @@ class Task(Strict):
         settings["mode"] = "min" if settings["monitor"] == "loss" else "max"
         # Left out where nothing is measured: a training that has ended is not made again for it.
         return settings | ({"gradients": training.gradients} if training.gradients else {})
+
+    def learning_settings(self, run: str) -> dict[str, Any]:
+        """Return what of a run's training settings its weights and history depend on."""
+        settings = self.training_settings(run)
+        return {key: value for key, value in settings.items() if key not in NOT_LEARNING}
 
 
 def _listed(settings: dict[str, Any]) -> str:

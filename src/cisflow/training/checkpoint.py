@@ -1,12 +1,15 @@
 """Weights on disk: the checkpoint of a finished trial, and the state from which an interrupted training goes on.
 
 A checkpoint is a folder: `model.json` (all that is needed to build the model again), `best.safetensors` and
-`last.safetensors` (weights without the replicate axis), and `history.tsv`. Nothing is ever unpickled.
+`last.safetensors` (weights without the replicate axis), `history.tsv`, and `SHA256SUMS`, which is written last and has
+the checksums of the others, as the program sha256sum writes them. Nothing is ever unpickled.
 """
 
 import hashlib
 import json
+import logging
 import math
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +21,14 @@ from torch import Tensor, nn
 
 from cisflow import __version__
 from cisflow.errors import CisflowError
-from cisflow.io import atomic, write_json, write_tsv
+from cisflow.io import atomic, sha256, write_json, write_tsv
 from cisflow.models.build import Network, build
 from cisflow.training.scale import Scale
 
 SCHEMA = "checkpoint/1"
+CHECKSUMS = "SHA256SUMS"
+FILES = ("best.safetensors", "last.safetensors", "history.tsv", "model.json")
+log = logging.getLogger(__name__)
 
 
 def model_key(description: Mapping[str, Any]) -> str:
@@ -74,6 +80,40 @@ def write_history(folder: Path, history: list[dict[str, float]]) -> None:
 def write_description(folder: Path, description: Mapping[str, Any]) -> None:
     """Write `model.json`."""
     write_json(folder / "model.json", {"schema": SCHEMA, "created_by": f"cisflow {__version__}", **description})
+
+
+def write_checksums(folder: Path) -> None:
+    """Write the checksums of a checkpoint's files, which says that it is complete."""
+    with atomic(folder / CHECKSUMS) as partial:
+        partial.write_text("".join(f"{sha256(folder / name)}  {name}\n" for name in FILES))
+
+
+def damage(folder: Path) -> str | None:
+    """Return what is wrong with the files of a checkpoint, or None if all are as they were written."""
+    try:
+        lines = (folder / CHECKSUMS).read_text().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return f"it has no {CHECKSUMS}"
+    except UnicodeDecodeError:
+        return f"{CHECKSUMS} is no text"
+    expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for name in FILES:
+        if name not in expected:
+            return f"{CHECKSUMS} lacks {name}"
+        if not (folder / name).is_file():
+            return f"{name} is missing"
+        if sha256(folder / name) != expected[name]:
+            return f"{name} is not as it was written"
+    return None
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file or folder, so that its place is free; return where it is now."""
+    aside = path.with_name(f"{path.name}.damaged")
+    if aside.is_dir():
+        shutil.rmtree(aside)
+    path.replace(aside)
+    return aside
 
 
 def read_description(folder: str | Path) -> dict[str, Any]:
@@ -189,12 +229,41 @@ def _check_same_model(path: Path, model: Network, found: Mapping[str, Tensor]) -
 
 def save_state(path: Path, key: str, tensors: dict[str, Tensor], values: Mapping[str, Any]) -> None:
     """Write the state of a training in progress; `key` says of which configuration, data and code it is."""
-    write_tensors(path, tensors, {"key": key, "values": json.dumps(values)})
+    text = json.dumps(values)
+    write_tensors(path, tensors, {"key": key, "values": text, "sha256": _digest_of_state(key, tensors, text)})
 
 
 def load_state(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Return what `save_state` wrote, or None if there is nothing or it has another key."""
+    """Return what `save_state` wrote, or None if there is nothing, it has another key, or it is damaged.
+
+    A damaged file is set aside with a warning: the training begins again.
+    """
     if not path.is_file():
         return None
-    tensors, metadata = read_tensors(path)
-    return (tensors, json.loads(metadata["values"])) if metadata.get("key") == key else None
+    try:
+        tensors, metadata = read_tensors(path)
+        sound = metadata["sha256"] == _digest_of_state(metadata["key"], tensors, metadata["values"])
+    except (CisflowError, KeyError):
+        sound = False
+    if not sound:
+        log.warning("%s is damaged, and is kept as %s; what it is the state of begins again", path, set_aside(path))
+        return None
+    return (tensors, json.loads(metadata["values"])) if metadata["key"] == key else None
+
+
+def group_of_state(path: Path, key: str) -> list[str]:
+    """Return the names of the trials that began together in the training of a state; none if it has another key."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        return list(json.loads(metadata["values"])["group"]) if metadata["key"] == key else []
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return []  # `load_state` says what is wrong with it
+
+
+def _digest_of_state(key: str, tensors: Mapping[str, Tensor], values: str) -> str:
+    digest = hashlib.sha256(f"{key}\n{values}\n".encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -169,7 +169,7 @@ class Training:
         self.loss = LOSSES[settings["loss"]]
         self.scale = Scale.of(train, info, settings.get("scale", "none"))
         self._check_labels()
-        self.noise_seed = self.trials[0].seed
+        self.noise_seed, self.group = self.trials[0].seed, list(seeds)
         self.epoch = self.step = 0
         self.loss_sum = torch.zeros(len(self.trials), dtype=torch.float64, device=fabric.device)
         self.saved_at = time.monotonic()
@@ -337,6 +337,7 @@ class Training:
         checkpoint.write_weights(folder / "last.safetensors", last, description)
         checkpoint.write_history(folder, trial.history)
         checkpoint.write_description(folder, description)
+        checkpoint.write_checksums(folder)
 
     def _warn_of_initial_statistics(self, trial: Trial) -> None:
         if self.settings.get("norm_statistics", "keras") != "keras":
@@ -368,7 +369,7 @@ class Training:
             tensors |= {f"best.{trial.name}.{name}": tensor for name, tensor in trial.best.items()}
         tensors["loss_sum"] = self.loss_sum
         trials = {trial.name: {"schedule": trial.schedule.state(), "history": trial.history} for trial in self.trials}
-        values = {"epoch": self.epoch, "step": self.step, "trials": trials}
+        values = {"epoch": self.epoch, "step": self.step, "group": self.group, "trials": trials}
         checkpoint.save_state(self.resume.path, self.resume.key, tensors, values)
         self.saved_at = time.monotonic()
 

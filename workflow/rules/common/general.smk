@@ -53,6 +53,14 @@ def as_json(value):
     return json.dumps(value)
 
 
+def untracked(ask):
+    """Return a parameter that makes no job run again when it changes: how something is computed, and not what.
+
+    Snakemake does not look at parameters that are made from `output`.
+    """
+    return lambda wildcards, output: ask(wildcards)
+
+
 def code(script):
     """Return a parameter of every rule: a function that gives the hash of a script and of the modules that it imports.
 
@@ -95,8 +103,12 @@ def scale():
     return next((file for file in reversed([*files]) if file != BASE), BASE)
 
 
+def device_of(wildcards):
+    return task_of(wildcards).training.device
+
+
 def gpus(wildcards):
-    return gpus_for(task_of(wildcards).training.device)
+    return gpus_for(device_of(wildcards))
 
 
 def gpus_for(device):

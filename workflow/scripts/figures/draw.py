@@ -10,6 +10,7 @@ import papermill
 from traitlets.config import Config
 
 from cisflow.errors import CisflowError
+from cisflow.io import partial_folder, publish
 from cisflow.provenance import record
 from cisflow.script import json_value, parser, run
 
@@ -24,13 +25,18 @@ def main() -> None:
     flags.add_argument("--executed", required=True, help="notebook with its outputs, to write")
     flags.add_argument("--out", required=True, type=Path, help="PDF to write; PNG, TSV and JSON go beside it")
     args = flags.parse_args()
-    parameters = {"kind": args.kind, "tables": args.tables, "settings": args.settings, "output": str(args.out)}
-    try:
-        execute(args.notebook, args.executed, parameters)
-    except papermill.PapermillExecutionError as error:
-        if error.ename == "CisflowError":
-            raise CisflowError(error.evalue) from error
-        raise
+    # The notebook's process does not know whether the outputs are still this job's own.
+    with partial_folder(args.out) as folder:
+        output = str(folder / args.out.name)
+        parameters = {"kind": args.kind, "tables": args.tables, "settings": args.settings, "output": output}
+        try:
+            execute(args.notebook, args.executed, parameters)
+        except papermill.PapermillExecutionError as error:
+            if error.ename == "CisflowError":
+                raise CisflowError(error.evalue) from error
+            raise
+        for file in sorted(folder.iterdir()):
+            publish(file, args.out.with_name(file.name))
     tables = [Path(path) for path in args.tables.values()]
     # Snakemake keeps a hidden file in folders that are outputs.
     files = [file for path in tables for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]
