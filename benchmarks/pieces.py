@@ -45,10 +45,11 @@ def training_memory(dataset: Path, folder: Path) -> str:
     """Return the peak memory of a training job of Task 1, as the operating system counted it."""
     task = load_project("config/config.yaml").task("task1")
     run = "cnn-deep_exponential"
-    settings = task.training_settings() | {"epochs": 1}
+    settings = task.learning_settings(run) | {"epochs": 1}
     command = [
         sys.executable, "workflow/scripts/training/train.py", "--task", "task1", "--run", run, "--dataset", dataset,
-        "--model", json.dumps(task.runs()[run]), "--training", json.dumps(settings), "--trials", "1", "--device", "cpu",
+        "--model", json.dumps(task.runs()[run]), "--training", json.dumps(settings), "--trials", "1",
+        "--weights", "last", "--device", "cpu",
         "--precision", "auto", "--data", "memory", "--work", folder / "work", "--out", folder / "out",
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 from cisflow.io import sha256, write_json
 
-# Below this, to read a file again is faster than to look up what it was.
-LARGE = 16 * 2**20
+# Below this, a file is read again: thousands of small files are no reason for thousands of others.
+LARGE = 2**20
 
 _memory: dict[str, Path | None] = {"folder": None}
 

@@ -3,7 +3,7 @@
 
 rule make_dataset:
     input:
-        dataset_inputs,
+        by_content(dataset_inputs),
     output:
         dataset="<results>/tasks/{task}/dataset.h5",
         quality="<results>/tasks/{task}/dataset.quality.tsv",
@@ -25,6 +25,7 @@ rule make_dataset:
         runtime=growing(60),
     params:
         dataset=dataset_spec,
+        content=content_of(dataset_inputs),
         pinned=pinned_sums,
         code=code("datasets/make.py"),
     shell:
@@ -46,7 +47,7 @@ rule make_dataset:
 
 rule make_regions:
     input:
-        unpack(region_files),
+        unpack(by_content(region_files)),
     output:
         regions="<results>/tasks/{task}/regions.tsv",
         accounting="<results>/tasks/{task}/regions.accounting.tsv",
@@ -65,6 +66,7 @@ rule make_regions:
         runtime=growing(30),
     params:
         dataset=regions_spec,
+        content=content_of(region_files),
         code=code("datasets/regions.py"),
     shell:
         r"""

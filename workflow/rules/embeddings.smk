@@ -4,7 +4,7 @@
 
 rule embed_shard:
     input:
-        unpack(embedded),
+        unpack(by_content(embedded)),
     output:
         "<results>/embeddings/{embedding}/{shard}.h5",
     log:
@@ -35,6 +35,7 @@ rule embed_shard:
         device=untracked(lambda wildcards: trunk_of(wildcards).device),
         edges=lambda wildcards: project.task(project.embeddings[wildcards.embedding].labels).dataset.edges,
         shards=lambda wildcards: project.embeddings[wildcards.embedding].shards,
+        content=content_of(embedded),
         code=code("embeddings/embed.py"),
     shell:
         r"""
@@ -107,7 +108,7 @@ rule gather_embeddings:
 
 rule windows_to_verify:
     input:
-        unpack(embedded),
+        unpack(by_content(embedded)),
     output:
         "<results>/embeddings/{embedding}.windows.h5",
     log:
@@ -126,6 +127,7 @@ rule windows_to_verify:
         runtime=growing(30),
     params:
         settings=settings_flag,
+        content=content_of(embedded),
         code=code("embeddings/verify_windows.py"),
     shell:
         r"""
@@ -144,7 +146,7 @@ rule windows_to_verify:
 
 rule basenji2_in_tensorflow:
     input:
-        unpack(embedded),
+        unpack(by_content(embedded)),
         windows="<results>/embeddings/{embedding}.windows.h5",
     output:
         "<results>/embeddings/{embedding}.tensorflow.h5",
@@ -164,6 +166,7 @@ rule basenji2_in_tensorflow:
         runtime=growing(30),
     params:
         python=os.environ.get("CISFLOW_TENSORFLOW_PYTHON", "python"),
+        content=content_of(embedded),
         code=code("embeddings/verify_tensorflow.py"),
     shell:
         r"""
@@ -182,7 +185,7 @@ rule basenji2_in_tensorflow:
 
 rule verify_basenji2:
     input:
-        unpack(embedded),
+        unpack(by_content(embedded)),
         windows="<results>/embeddings/{embedding}.windows.h5",
         reference="<results>/embeddings/{embedding}.tensorflow.h5",
     output:
@@ -204,6 +207,7 @@ rule verify_basenji2:
     params:
         settings=settings_flag,
         gelu=lambda wildcards: trunk_of(wildcards).gelu,
+        content=content_of(embedded),
         code=code("embeddings/verify.py"),
     shell:
         r"""

@@ -104,7 +104,7 @@ rule compare_heads:
 rule tell_domains:
     input:
         predictions="<results>/tasks/{task}/predictions",
-        beds=lambda wildcards: project.evaluation_files(wildcards.task),
+        beds=by_content(evaluation_files),
     output:
         areas="<results>/tasks/{task}/heads/domains.tsv",
         curves="<results>/tasks/{task}/heads/roc.tsv",
@@ -127,6 +127,7 @@ rule tell_domains:
         domains=evaluation_spec("domains"),
         differences=evaluation_spec("differences"),
         bootstrap=evaluation_spec("bootstrap"),
+        content=content_of(evaluation_files),
         code=code("evaluation/domains.py"),
     shell:
         r"""

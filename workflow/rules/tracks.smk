@@ -9,7 +9,7 @@ ruleorder: extract_member > index_bam
 
 rule index_genome:
     input:
-        told(lambda wildcards: project.genome_source(wildcards.genome)),
+        by_content(genome_source),
     output:
         genome="<resources>/genomes/{genome}/{genome}.fa.gz",
         fai="<resources>/genomes/{genome}/{genome}.fa.gz.fai",
@@ -30,6 +30,7 @@ rule index_genome:
         runtime=growing(60),
     params:
         records=lambda wildcards: as_json(records_of(wildcards)),
+        content=content_of(genome_source),
         code=code("tracks/index_genome.py"),
     shell:
         r"""
@@ -83,7 +84,7 @@ rule index_bam:
 
 rule modified_bases:
     input:
-        unpack(modified_files),
+        unpack(by_content(modified_files)),
     output:
         mA=["<resources>/modified/{calls}/modmA.bw", "<resources>/modified/{calls}/validmA.bw"],
         CpG=["<resources>/modified/{calls}/modCpG.bw", "<resources>/modified/{calls}/validCpG.bw"],
@@ -104,6 +105,7 @@ rule modified_bases:
         runtime=growing(1440),
     params:
         threshold=lambda wildcards: project.modified[wildcards.calls].threshold,
+        content=content_of(modified_files),
         quality=lambda wildcards: project.modified[wildcards.calls].min_mapping_quality,
         code=code("tracks/modified.py"),
     shell:
@@ -128,7 +130,7 @@ rule modified_bases:
 rule bin_track:
     input:
         unpack(genome_of),
-        files=track_files,
+        files=by_content(track_files),
         regions="<results>/tasks/{task}/regions.tsv",
     output:
         shard="<results>/tasks/{task}/tracks/{track}/{shard}.h5",
@@ -150,6 +152,7 @@ rule bin_track:
         runtime=growing(120),
     params:
         track=track_spec,
+        content=content_of(track_files),
         bin=lambda wildcards: dataset_of(wildcards).bin,
         shards=lambda wildcards: dataset_of(wildcards).shards,
         code=code("tracks/bin_track.py"),

@@ -87,6 +87,11 @@ def track_spec(wildcards):
 
 
 @told
+def genome_source(wildcards):
+    return project.genome_source(wildcards.genome)
+
+
+@told
 @once_a_track
 def track_files(wildcards):
     """Return the files that a track is read from; of a BAM file below `resources` the index, too, which is made."""

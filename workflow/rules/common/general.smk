@@ -1,10 +1,13 @@
 # What all rules use: the task that a wildcard names, settings as JSON, hashes of code, resources.
 
 import functools
+import hashlib
 import json
 import os
 import re
+from pathlib import Path
 
+from cisflow.checksums import checksum, remember_in
 from cisflow.config.project import BASE
 from cisflow.gpus import count
 from cisflow.provenance import code_hash
@@ -16,6 +19,9 @@ if project.settings.container:
 
     container: project.settings.container
 
+
+# The checksums of users' files are computed once, as those in the records of jobs are.
+remember_in(Path(project.settings.results, "logs", ".checksums"))
 
 # On one machine (a cluster has `jobs`) as many jobs as there are GPUs take one at a time; each claims its own.
 one_machine = workflow.is_main_process and workflow.resource_settings.nodes is None
@@ -59,6 +65,56 @@ def untracked(ask):
     Snakemake does not look at parameters that are made from `output`.
     """
     return lambda wildcards, output: ask(wildcards)
+
+
+def is_users_own(path):
+    """Return whether a path is a file of the user: not fetched, and not made by a rule."""
+    return not path.startswith((f"{project.settings.resources}/", f"{project.settings.results}/"))
+
+
+def by_content(ask):
+    """Return an input function for which the content of users' own files counts, not their time.
+
+    A copy, a checkout or a touch changes times alone, and a file that is replaced may be an older one. So Snakemake is
+    told to pass over the times, and the content is a parameter of the rule (`content_of`).
+    """
+
+    def mark(path):
+        return ancient(path) if is_users_own(path) else path
+
+    @functools.wraps(ask)
+    def inputs(wildcards):
+        found = ask(wildcards)
+        if isinstance(found, str):
+            return mark(found)
+        if isinstance(found, dict):
+            return {
+                name: mark(value) if isinstance(value, str) else [*map(mark, value)] for name, value in found.items()
+            }
+        return [*map(mark, found)]
+
+    return inputs
+
+
+def content_of(ask):
+    """Return a parameter: a digest of the users' own files that an input function returns."""
+
+    def content(wildcards):
+        found = ask(wildcards)
+        groups = found.values() if isinstance(found, dict) else [found]
+        paths = {path for group in groups for path in ([group] if isinstance(group, str) else group)}
+        return content_digest(tuple(sorted(filter(is_users_own, paths))))
+
+    return content
+
+
+@functools.cache
+def content_digest(paths):
+    # Only the process that schedules compares parameters; a file that is missing is said by Snakemake.
+    if not workflow.is_main_process or not paths:
+        return ""
+    lines = [f"{path} {checksum(path) if os.path.isfile(path) else 'missing'}" for path in paths]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def code(script):

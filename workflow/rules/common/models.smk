@@ -91,6 +91,10 @@ def track_units(wildcards):
     return as_json({name: track.unit for name, track in windows_of(wildcards).tracks.items()})
 
 
+def evaluation_files(wildcards):
+    return project.evaluation_files(wildcards.task)
+
+
 def evaluation_spec(key):
     """Return a function that gives a part of a task's `evaluation` as JSON, with paths of files, in its order."""
 
