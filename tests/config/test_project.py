@@ -526,3 +526,27 @@ def test_every_kind_of_figure_reads_the_settings_and_tables_that_it_declares(roo
         if tables is not None:
             named = re.findall(r"""tables(?:\[|\.get\()['"](\w+)['"]""", code)
             assert set(tables) <= set(named) <= {*tables, *optional}, kind
+
+
+MODEL = {"name": "cnn-2", "activation": "relu", "width": 1.0, "initializer": "glorot_uniform", "l2": 1e-6}
+LEARNING = {
+    "loss": "binary_cross_entropy",
+    "batch_size": 100,
+    "epochs": 100,
+    "monitor": "aupr",
+    "mode": "max",
+    "plateau": {"factor": 0.2, "patience": 5, "min_lr": 1e-7, "min_delta": 1e-4},
+    "early_stop": {"patience": 20, "min_delta": 0.0},
+    "diverged": "fail",
+    "optimizer": {"eps": 1e-7, "name": "adam", "lr": 1e-3},
+}
+
+
+def test_the_settings_of_a_training_get_no_new_keys(root):
+    """A key that is added later is absent while it has its default: a training that has ended is not made again."""
+    project = load_project("config/config.yaml", root)
+    task1, mine = project.task("task1"), project.task("fly_ctcf")
+    assert task1.runs()["cnn-2_relu"] == MODEL
+    assert task1.learning_settings("cnn-2_relu") == LEARNING
+    expected = LEARNING | {"monitor": "auroc", "epochs": 60, "early_stop": {"patience": 15, "min_delta": 0.0}}
+    assert mine.learning_settings("cnn-deep_relu") == expected | {"norm_statistics": "recomputed"}
