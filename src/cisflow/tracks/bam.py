@@ -3,7 +3,7 @@
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
 from cisflow.tracks.beginnings import BAM as BEGINNING
-from cisflow.tracks.signal import Assembly, Signal, check_there, names_in_file
+from cisflow.tracks.signal import Assembly, Signal, check_there
 from cisflow.tracks.spans import Spans, covering
 
 # What a BAM file ends with: an empty block (SAM specification, 4.1.2).
@@ -33,18 +33,25 @@ def open_bam(path: Path) -> pysam.AlignmentFile:
     check_there(path)
     if _begins_as_bam(path):
         _check_index(path)
-    # It would write these messages to the terminal by itself.
-    before = pysam.set_verbosity(0)
     try:
-        file = pysam.AlignmentFile(str(path), "rb")
+        with quiet():
+            file = pysam.AlignmentFile(str(path), "rb")
     except (OSError, ValueError, NotImplementedError) as error:
         raise CisflowError(f"{path}: it is not a BAM file ({error}).") from None
-    finally:
-        pysam.set_verbosity(before)
     if not file.has_index():
         file.close()
         raise CisflowError(f"{path}: it has no index ({path.name}.bai beside it). Make it: samtools index {path}")
     return file
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep htslib from writing messages to the terminal by itself."""
+    before = pysam.set_verbosity(0)
+    try:
+        yield
+    finally:
+        pysam.set_verbosity(before)
 
 
 def _begins_as_bam(path: Path) -> bool:
@@ -115,7 +122,7 @@ class Bam(Signal):
     def __init__(self, path: Path, assembly: Assembly, settings: Mapping[str, Any]):
         super().__init__(path, assembly)
         self._file = open_bam(path)
-        self.names = names_in_file(dict(zip(self._file.references, self._file.lengths, strict=True)), path, assembly)
+        self.share(dict(zip(self._file.references, self._file.lengths, strict=True)))
         self._set = dict(settings)
         self.counts: Counter[str] = Counter()
 
@@ -163,6 +170,9 @@ class Bam(Signal):
         why = "counted"
         if read.flag & self._set["exclude_flags"] or read.is_unmapped:
             why = "left out by their flags"
+        elif self._set["count"] != "fragments" and not read.cigartuples:
+            # Its first base may be known, but not its last one.
+            why = "left out, without a CIGAR string"
         elif read.mapping_quality < self._set["min_mapping_quality"]:
             why = "left out by their mapping quality"
         elif strand != "both" and read.is_reverse != (strand == "minus"):

@@ -50,7 +50,7 @@ class Source:
         self.black = _blacklist(track["blacklist"], sizes, genome)
         self.ratio = track["file"] is None
         self.counts: Counter[tuple[str, str]] = Counter()
-        self.notes: list[str] = []
+        self.notes: list[str] = list(self.lift.notes) if self.lift else []
         with ExitStack() as stack:
             paths = (track["numerator"], track["denominator"]) if self.ratio else (track["file"],)
             self.signals = [stack.enter_context(open_signal(path, assembly, track)) for path in paths]

@@ -1,6 +1,7 @@
 """Names of contigs: 'chr1' of one file is '1' of another. They are brought together, or refused with the reason."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -42,6 +43,70 @@ def reconcile(names: Iterable[str], sizes: Mapping[str, int], path: str | Path, 
             "without. Is it of another genome?"
         )
     return same or turned
+
+
+@dataclass(frozen=True)
+class SharedContigs:
+    """The contigs that a file and a genome have in common.
+
+    Attributes
+    ----------
+    names
+        The genome's name of a contig to the file's, where both have the same size.
+    unlike
+        The genome's name of a contig that has another size in the file, to an error message for who needs it.
+    """
+
+    names: dict[str, str]
+    unlike: dict[str, str]
+
+    def note(self, path: str | Path, genome: str | Path) -> list[str]:
+        """Return what is to be logged of contigs with another size: nothing, or one line."""
+        if not self.unlike:
+            return []
+        which = _some(self.unlike)
+        return [f"{path}: {len(self.unlike):,} contigs have another size than in {genome} and are not used: {which}"]
+
+
+def shared_contigs(
+    declared: Mapping[str, int],
+    sizes: Mapping[str, int],
+    path: str | Path,
+    genome: str | Path,
+    verdict: str = "It is of another assembly.",
+) -> SharedContigs:
+    """Return the contigs that a file shares with a genome; one of another size is an error only where it is used.
+
+    Parameters
+    ----------
+    declared, sizes
+        Contigs of the file and of the genome, and their sizes in bases.
+    path, genome
+        The file and the genome, for messages.
+    verdict
+        What a message says where most sizes differ.
+
+    Raises
+    ------
+    CisflowError
+        No contig is of the genome, they are named in two ways, or all have another size there.
+    """
+    names = reconcile(declared, sizes, path, genome)
+    differ = [own for own, name in names.items() if declared[own] != sizes[name]]
+    same = len(names) - len(differ)
+    if same >= len(differ):
+        verdict = (
+            f"{same:,} of {len(names):,} contigs have the same size in both, so that this one may be of another "
+            "version (as chrM in hg19). Leave regions on it out, or give a file that has the genome's."
+        )
+    unlike = {
+        names[own]: f"{path}: '{own}' has {declared[own]:,} bases in it, and {sizes[names[own]]:,} in {genome}. "
+        + verdict
+        for own in differ
+    }
+    if not same:
+        raise CisflowError(next(iter(unlike.values())))
+    return SharedContigs({name: own for own, name in names.items() if name not in unlike}, unlike)
 
 
 def _other(name: str) -> str:
