@@ -73,6 +73,8 @@ INTERVALS = [
     bed("a row of no length", "chr1\t30\t30\n", error="a.bed, line 4: 30 to 30 is no interval"),
     bed("an end off the end of the contig", "chr4\t700\t778\n",
         error="a.bed, line 4: chr4:700-778 ends beyond the contig, which has 777 bases"),
+    bed("an end off the end of the contig, where `rows_beyond_contig` is `drop`", "chr4\t700\t778\n",
+        counted="row_beyond_contig -1", settings={"rows_beyond_contig": "drop"}),
     bed("a window off the end of the contig", "chr1\t0\t10\n", counted="beyond_contig -1"),
     bed("a position that is too large", "chr1\t1\t99999999999\n",
         error="a.bed, line 4: 1 to 99999999999 is no interval"),
@@ -150,6 +152,8 @@ BEDGRAPH = [
         error="a.bedGraph, line 2: chr1:55-70: it overlaps the row above it: which value is it?"),
     bedgraph("off the end of the contig", "chr1 990 1001 1\n",
         error="a.bedGraph, line 1: chr1:990-1001 ends beyond the contig, which has 1,000 bases in toy.fa"),
+    bedgraph("off the end of the contig, where `rows_beyond_contig` is `drop`", "chr1 1 2 1\nchr1 990 1001 1\n",
+        counted="1 rows left out, they end beyond them", settings={"rows_beyond_contig": "drop"}),
     bedgraph("a negative start", "chr1 -1 2 1\n", error="a.bedGraph, line 1: -1 to 2 is no interval"),
     bedgraph("NaN", "chr1 1 2 nan\n", error="a.bedGraph, line 1: column 4, the value, is 'nan', no finite number"),
     bedgraph("infinity", "chr1 1 2 inf\n", error="a.bedGraph, line 1: column 4, the value, is 'inf', no finite number"),
@@ -184,6 +188,26 @@ def no_value(folder: Path) -> bytes:
     return (folder / "none.bw").read_bytes()
 
 
+def mixed_forms(folder: Path) -> bytes:
+    """Return a file of two forms of entries, which pyBigWig writes with an empty block between them; turned round."""
+    with pyBigWig.open(str(folder / "mixed.bw"), "w") as file:
+        file.addHeader(list(SIZES.items()))
+        file.addEntries(["chr1"], [0], ends=[9], values=[1.0])
+        file.addEntries("chr1", [20], values=[1.0], span=9)
+        file.addEntries("chr2", [20], values=[1.0], span=9)
+    data = (folder / "mixed.bw").read_bytes()
+    at = int.from_bytes(data[24:32], "little") + 52
+    end = at + 32 * int.from_bytes(data[at - 2 : at], "little")
+    rows = [data[start : start + 32] for start in range(at, end, 32)]
+    return data[:at] + b"".join(reversed(rows)) + data[end:]
+
+
+def summary_of_nan(data: bytes) -> bytes:
+    """Put NaN in the place of the sum of all values."""
+    at = int.from_bytes(data[44:52], "little") + 24
+    return data[:at] + np.float64(np.nan).tobytes() + data[at + 8 :]
+
+
 def spoiled(data: bytes) -> bytes:
     """Spoil the first compressed block of data."""
     start = int.from_bytes(data[16:24], "little")
@@ -205,13 +229,21 @@ BIGWIG = [Case(what, entries.track, {"a.bw": content}, **more) for what, content
         {"error": "a.bw: the BigWig file is truncated (its last bytes are missing). Fetch it again"}),
     ("the header alone", bigwig(change=lambda data: data[:40] + data[:4]),
         {"error": "a.bw: its header cannot be read"}),
-    ("no value", no_value, {"error": "a.bw: its header cannot be read: there is no value in it"}),
+    ("no value", no_value, {"error": "a.bw: there is no value in it"}),
     ("a damaged block", bigwig(change=spoiled),
         {"error": "a.bw: chr1:0-400 cannot be read (BadData). The file is truncated or damaged"}),
     ("a damaged index", bigwig(change=broken_tree),
         {"error": "a.bw: its header cannot be read: its tables of contigs and places are damaged or cut off"}),
-    ("another assembly", bigwig(sizes={"chr1": 1001, "chr2": 400}),
+    ("another assembly", bigwig(sizes={"chr1": 1001, "chr2": 401}),
         {"error": "a.bw: 'chr1' has 1,001 bases in it, and 1,000 in toy.fa. It is of another assembly"}),
+    ("a contig of another size", bigwig(sizes={"chr1": 1001, "chr2": 400}),
+        {"error": "a.bw: 'chr1' has 1,001 bases in it, and 1,000 in toy.fa. 1 of 2 contigs have the same size"}),
+    ("a contig of another size, on which no region is", bigwig([*ROWS, ("chr3", 0, 9, 1.0)], {**SIZES, "chr3": 9}),
+        {"counted": "1 contigs have another size than in toy.fa and are not used: chr3",
+         "settings": {"sizes": {**SIZES, "chr3": 8}}}),
+    ("blocks in any order, of which two have one place", mixed_forms,
+        {"accepted": bigwig([("chr1", 0, 9, 1.0), ("chr1", 20, 29, 1.0), ("chr2", 20, 29, 1.0)])}),
+    ("NaN in its summary alone", bigwig(change=summary_of_nan), {"accepted": bigwig()}),
     ("another genome", bigwig([("scaffold_1", 0, 9, 1.0)], {"scaffold_1": 9}),
         {"error": "a.bw: none of its contigs (scaffold_1) is in toy.fa"}),
     ("contigs named in two ways", bigwig([("1", 0, 9, 1.0), ("chr2", 0, 9, 1.0)], {"1": 1000, "chr2": 400}),
@@ -220,8 +252,8 @@ BIGWIG = [Case(what, entries.track, {"a.bw": content}, **more) for what, content
         {"error": "a.bw: it has no contig 'chr2', which toy.fa has and a region is on"}),
     ("a contig missing, which was not measured", bigwig(ROWS[:9], {"chr1": 1000}),
         {"counted": "no_data\t\t118", "settings": {"absent_contigs": "no_data"}}),
-    ("NaN", bigwig([("chr1", 0, 9, np.nan)]), {"error": "a.bw: there are NaN or infinite values in it"}),
-    ("infinity", bigwig([("chr1", 0, 9, np.inf)]), {"error": "a.bw: there are NaN or infinite values in it"}),
+    ("NaN", bigwig([("chr1", 0, 9, np.nan)]), {"error": "a.bw: there is a NaN or infinite value in chr1:0-400"}),
+    ("infinity", bigwig([("chr1", 0, 9, np.inf)]), {"error": "a.bw: there is a NaN or infinite value in chr1:0-400"}),
 ]]  # fmt: skip
 
 READS = [{"contig": 0, "start": n, "cigar": "20M"} for n in range(0, 900, 2)]
@@ -255,7 +287,7 @@ BAM = [Case(what, entries.track, files, error=error) for what, files, error in [
     ("gzip without blocks", {"a.bam": bam(lambda data: data.replace(b"BC\2\0", b"XX\2\0", 1))},
         "a.bam: it is not a BAM file (seek not implemented in files compressed by method 1)"),
     ("an HTML page", {"a.bam": PAGE}, "a.bam: it is not a BAM file"),
-    ("another assembly", {"a.bam": bam(sizes={"chr1": 999, "chr2": 400})}, "a.bam: 'chr1' has 999 bases in it"),
+    ("another assembly", {"a.bam": bam(sizes={"chr1": 999, "chr2": 399})}, "a.bam: 'chr1' has 999 bases in it"),
 ]]  # fmt: skip
 
 FORTH = chain_text(9, "chr1", "chrA", [(1000, 0, 0)], there=500) + chain_text(8, "chr2", "chrA", [(900, 0, 0)], "-")
@@ -309,7 +341,7 @@ LIFTED = [
         error="The target's chr1 has 6,000: is the chain of the other direction?"),
     Case("a chain of the wrong direction, of a track", entries.track, {"a.bw": bigwig(),
         "a.chain": chain_text(9, "chr1", "chrA", [(100, 0, 0)])}, settings={"lift": ["a.chain"]},
-        error="a.chain: it starts from an assembly whose 'chr1' has 5,000 bases, and toy.fa has 1,000"),
+        error="a.chain: 'chr1' has 5,000 bases in it, and 1,000 in toy.fa. It is a chain of other assemblies"),
     lift("intervals that are not lifted", PLACE + "chr1\t2000\t2010\nchrUn\t5\t9\n",
         counted="1 no_chain: their contig"),
     lift("track and comment lines", "track name=x\n# c\n" + PLACE,

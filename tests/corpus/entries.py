@@ -82,9 +82,10 @@ def track(folder: Path, file: Path, **changes: Any) -> Came:
     """Bin a track over regions of a genome of two contigs."""
     (folder / "regions.tsv").write_text(REGIONS)
     lift = [str(folder / name) for name in changes.pop("lift", [])]
+    sizes = changes.pop("sizes", SIZES)
     spec = settings(file, **{"no_data": "nan", "lift": lift} | changes)
     out = folder / "out"
-    notes = bin_track(folder / "regions.tsv", "a", spec, SIZES, "toy.fa", 10, 0, 1, out / "0.h5", out / "0.tsv")
+    notes = bin_track(folder / "regions.tsv", "a", spec, sizes, "toy.fa", 10, 0, 1, out / "0.h5", out / "0.tsv")
     with h5_reader(out / "0.h5", "track/1") as h5:
         return h5["values"][:].tobytes(), "; ".join([*notes, (out / "0.tsv").read_text()])
 

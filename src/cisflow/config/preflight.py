@@ -24,7 +24,8 @@ from cisflow.tracks.beginnings import kind_of, wrong_beginning
 from cisflow.tracks.endings import format_of
 
 # What the file at a key of a data set is, whatever its name ends in.
-KINDS = {"lift": "chain", "fasta": "fasta", "bed": "bed", "blacklist": "bed", "unmappable": "bed", "endpoints": "bed"}
+KINDS = {"lift": "chain", "fasta": "fasta", "bed": "bed", "blacklist": "places", "gaps": "places",
+    "unmappable": "places", "endpoints": "bed"}  # fmt: skip
 
 
 def check_files(project: Project) -> None:

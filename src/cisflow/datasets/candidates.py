@@ -118,8 +118,10 @@ def read_pool(spec: Mapping[str, Any], sequences: Sequences, account: Account) -
     sizes = sequences.genome.sizes
     table = read_intervals(path)
     account.enter(len(table), "read", "", path, "candidates")
-    table, elsewhere = on_genome(table, sizes, path, sequences.genome.path)
+    beyond = spec.get("rows_beyond_contig", "fail")
+    table, elsewhere, wrong = on_genome(table, sizes, path, sequences.genome.path, beyond)
     account.drop(elsewhere, "contig", "not_in_genome", path, "candidates")
+    account.drop(wrong, "contig", "row_beyond_contig", path, "candidates")
     table = table.with_columns(start=(pl.col("start") + pl.col("end") - spec["length"]).floordiv(2))
     size = pl.col("chrom").replace_strict(sizes, return_dtype=pl.Int64)
     inside = table.filter((pl.col("start") >= 0) & (pl.col("start") + spec["length"] <= size))

@@ -159,7 +159,8 @@ def fit(table: pl.DataFrame, spec: Mapping[str, Any], axis: Axis, account: Accou
     if spec["edges"] == "drop":
         account.drop((~inside).sum(), "edges", "beyond_contig")
         table = table.filter(inside)
-    black = blacklisted(spec["blacklist"], axis, spec["genome"])
+    cut = "cut" if spec.get("rows_beyond_contig") == "drop" else "fail"
+    black = blacklisted(spec["blacklist"], axis, spec["genome"], cut)
     hit = np.zeros(len(table), bool)
     placed = table["start"].is_not_null().to_numpy()
     hit[placed] = covered(*on_axis(table, axis, length), black) > 0
@@ -167,10 +168,13 @@ def fit(table: pl.DataFrame, spec: Mapping[str, Any], axis: Axis, account: Accou
     return table.filter(~hit)
 
 
-def blacklisted(paths: Sequence[str], axis: Axis, genome: str) -> Intervals:
-    """Return the merged intervals of blacklists; contigs that the genome lacks are passed over."""
+def blacklisted(paths: Sequence[str], axis: Axis, genome: str, beyond: str = "fail") -> Intervals:
+    """Return the merged intervals of blacklists; contigs that the genome lacks are passed over (see `on_genome`)."""
     sizes = dict(zip(axis.names.tolist(), axis.sizes.tolist(), strict=True))
-    return joined(axis.intervals(on_genome(read_intervals(path), sizes, path, genome)[0]) for path in paths)
+    return joined(
+        axis.intervals(on_genome(read_intervals(path, tables=True), sizes, path, genome, beyond).table)
+        for path in paths
+    )
 
 
 def known(table: pl.DataFrame, sequences: Sequences, most: float, account: Account) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import numpy as np
 from cisflow.errors import CisflowError
 from cisflow.io import atomic, write_tsv
 from cisflow.tables import DROPPED
+from cisflow.tracks.beginnings import fields_of, is_no_row
 from cisflow.tracks.chains import Chains, lines_of, read_chains, whole
 from cisflow.tracks.liftover import LIFTED, REASONS, Lifted, Rules, contig_codes, lift_intervals
 
@@ -50,8 +51,10 @@ class Bed:
     skipped: int
 
 
-def read_bed(path: str | Path) -> Bed:
+def read_bed(path: str | Path, first: int = 0) -> Bed:
     """Read a BED file of three columns or more, plain or gzipped; empty lines are passed over.
+
+    `first` is the number of the column that has the contig; what is before it is left out.
 
     Raises
     ------
@@ -61,12 +64,13 @@ def read_bed(path: str | Path) -> Bed:
     path = Path(path)
     rows, places, skipped = [], [], 0
     for number, line in lines_of(path):
-        fields = line.split("\t") if "\t" in line else line.split()
+        fields = fields_of(line)
         if not fields:
             continue
-        if fields[0].startswith("#") or fields[0].split()[:1] in (["track"], ["browser"]):
+        if is_no_row(fields):
             skipped += 1
             continue
+        fields = fields[first:]
         places.append((*_place(path, number, fields), number))
         rows.append([fields[0].strip(), *fields[1:]])
     if not rows:

@@ -1,6 +1,7 @@
 """Is a file what it should be, as far as its first bytes tell? Cheap: nothing but these is read."""
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from cisflow.tracks.bigwig_trees import SIGNATURES, wrong_trees
@@ -10,9 +11,10 @@ HEAD = 1 << 16
 FASTA = (".fa", ".fasta", ".fna")
 # The first four bytes of blocked gzip data with extra fields.
 BAM = b"\x1f\x8b\x08\x04"
-COLUMNS = {"bed": 3, "bedgraph": 4}
+COLUMNS = {"bed": 3, "bedgraph": 4, "places": 3}
 WANTED = {
     "bed": "a row of contig, start and end",
+    "places": "a row of contig, start and end",
     "bedgraph": "a row of contig, start, end and value",
     "fasta": "a header line '>name'",
     "chain": "a header 'chain score source ...'",
@@ -26,7 +28,10 @@ def kind_of(name: str) -> str | None:
 
 
 def wrong_beginning(path: Path, kind: str | None) -> str | None:
-    """Return why a file cannot be of a kind (of `kind_of`), or None; of no kind, it may not be empty or a web page."""
+    """Return why a file cannot be of a kind, or None; of no kind, it may not be empty or a web page.
+
+    Kinds are those of `kind_of`, and `places`: a BED file, or a table of UCSC such as gap.txt.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -64,8 +69,8 @@ def _text(head: bytes, kind: str) -> str | None:
         whole = unzip.eof and not unzip.unused_data
     # What is cut off is no whole line.
     lines = head.decode("latin-1").splitlines()[: None if whole else -1]
-    rows = ((number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#"))
-    number, line = next((row for row in rows if row[1].split()[0] not in ("track", "browser")), (0, ""))
+    rows = ((number, line) for number, line in enumerate(lines, 1) if line.strip() and not is_no_row(fields_of(line)))
+    number, line = next(rows, (0, ""))
     if not number:
         return "there is no row in it." if whole else None
     if _is(kind, line):
@@ -76,5 +81,24 @@ def _text(head: bytes, kind: str) -> str | None:
 def _is(kind: str, line: str) -> bool:
     if kind in ("fasta", "chain"):
         return line.startswith(">" if kind == "fasta" else "chain ")
-    fields = line.split("\t") if "\t" in line else line.split()
+    fields = fields_of(line)
+    if kind == "places" and is_table_row(fields):
+        return True
     return len(fields) >= COLUMNS[kind] and all(text.strip().isdecimal() for text in fields[1:3])
+
+
+def fields_of(line: str) -> list[str]:
+    """Return the fields of a line of a BED file, which are separated by tabs or, where there is none, by blanks."""
+    return line.split("\t") if "\t" in line else line.split()
+
+
+def is_no_row(fields: Sequence[str]) -> bool:
+    """Return whether a line that is not empty is a track, browser or comment line."""
+    return fields[0].startswith("#") or fields[0].split()[:1] in (["track"], ["browser"])
+
+
+def is_table_row(fields: Sequence[str]) -> bool:
+    """Return whether fields are a row of a table of UCSC, as gap.txt: a bin number before contig, start and end."""
+    if len(fields) < 4 or fields[1].strip().isdecimal():
+        return False
+    return all(fields[number].strip().isdecimal() for number in (0, 2, 3))

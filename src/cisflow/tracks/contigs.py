@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from cisflow.errors import CisflowError
 
+# Of the rows of a file: if no larger part ends beyond contigs, these rows are wrong, and not the assembly.
+FEW = 0.01
 MITOCHONDRION = {"chrM": "MT", "MT": "chrM", "M": "chrM", "chrMT": "M"}
 
 
@@ -118,10 +121,28 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(names[:3]) + ", ..." * (len(names) > 3)
 
 
+class OnGenome(NamedTuple):
+    """Intervals on a genome, with its names of contigs, and how many rows were left out (or cut) and why.
+
+    Attributes
+    ----------
+    table
+        The intervals.
+    elsewhere
+        Rows on contigs that the genome does not have.
+    beyond
+        Rows that end beyond their contig.
+    """
+
+    table: pl.DataFrame
+    elsewhere: int
+    beyond: int
+
+
 def on_genome(
-    table: pl.DataFrame, sizes: Mapping[str, int], path: str | Path, genome: str | Path
-) -> tuple[pl.DataFrame, int]:
-    """Return intervals with the genome's names of contigs, and how many were left out since their contig is not in it.
+    table: pl.DataFrame, sizes: Mapping[str, int], path: str | Path, genome: str | Path, beyond: str = "fail"
+) -> OnGenome:
+    """Return intervals with the genome's names of contigs.
 
     Parameters
     ----------
@@ -129,20 +150,37 @@ def on_genome(
         Columns chrom, start, end and line, as of `read_intervals`; others are kept.
     sizes, path, genome
         As in `reconcile`.
+    beyond
+        What is done with rows that end beyond their contig: `fail`, `drop`, or `cut` (at the end of the contig).
 
     Raises
     ------
     CisflowError
-        The names cannot be reconciled, or an interval ends beyond its contig; with its line.
+        The names cannot be reconciled, or an interval ends beyond its contig and must not; with its line.
     """
     names = reconcile(table["chrom"].unique(maintain_order=True), sizes, path, genome)
     known = table.filter(pl.col("chrom").is_in(list(names))).with_columns(pl.col("chrom").replace_strict(names))
     size = pl.col("chrom").replace_strict(dict(sizes), return_dtype=pl.Int64)
-    beyond = known.filter(pl.col("end") > size)
-    if len(beyond):
-        row = beyond.row(0, named=True)
+    wrong = known.filter(pl.col("end") > size)
+    elsewhere = len(table) - len(known)
+    if beyond == "drop":
+        return OnGenome(known.filter(pl.col("end") <= size), elsewhere, len(wrong))
+    if beyond == "cut":
+        cut = known.filter(pl.col("start") < size).with_columns(end=pl.min_horizontal("end", size))
+        return OnGenome(cut, elsewhere, len(wrong))
+    if len(wrong):
+        row = wrong.row(0, named=True)
         raise CisflowError(
             f"{path}, line {row['line']}: {row['chrom']}:{row['start']}-{row['end']} ends beyond the contig, which has "
-            f"{sizes[row['chrom']]:,} bases in {genome} ({len(beyond):,} such rows). Is it of another assembly?"
+            f"{sizes[row['chrom']]:,} bases in {genome}. {verdict_on_rows(len(wrong), len(known))} "
+            "'rows_beyond_contig: drop' leaves such rows out, and counts them."
         )
-    return known, len(table) - len(known)
+    return OnGenome(known, elsewhere, 0)
+
+
+def verdict_on_rows(wrong: int, total: int) -> str:
+    """Return what rows that end beyond their contig say about their file, which depends on how many they are."""
+    count = f"{wrong:,} of {total:,} rows are so"
+    if wrong > FEW * total:
+        return f"{count}: is the file of another assembly?"
+    return f"{count}, and the others fit: it is hardly of another assembly."
