@@ -144,7 +144,8 @@ class Lift:
             reason = np.where(reason == LIFTED, found.reason, reason)
             contig, start, end = found.contig, found.start, None if end is None else found.end
             strand = strand * found.strand
-        return Lifted(contig, start, start + 1 if end is None else end, strand, reason)
+        # The chain is the one of the last file.
+        return Lifted(contig, start, start + 1 if end is None else end, strand, reason, found.chain)
 
     def place(self, chrom: NDArray[np.int64], start: NDArray[np.int64], bins: int, width: int) -> Pieces:
         """Lift regions, then each of their bins by itself, which must come to lie in its region's place.
@@ -164,12 +165,12 @@ class Lift:
         row, number = np.nonzero(state == MEASURED)
         low = start[row] + number * width
         bin_ = self.intervals(chrom[row], low, low + width)
-        own = Lifted(*(getattr(region, key)[place[row]] for key in ("contig", "start", "end", "strand", "reason")))
+        own = place[row]
         within = (
-            (bin_.contig == own.contig)
-            & (bin_.strand == own.strand)
-            & (bin_.start >= own.start)
-            & (bin_.end <= own.end)
+            (bin_.contig == region.contig[own])
+            & (bin_.strand == region.strand[own])
+            & (bin_.start >= region.start[own])
+            & (bin_.end <= region.end[own])
         )
         reason = np.where(bin_.reason != LIFTED, bin_.reason, np.where(within, LIFTED, OUTSIDE))
         state[row, number] = np.where(reason == LIFTED, MEASURED, NOT_LIFTED + reason)
