@@ -17,7 +17,7 @@ from cisflow.config.tasks import Task
 from cisflow.datasets.mat5 import is_mat5
 from cisflow.datasets.store import SPLITS
 from cisflow.errors import CisflowError
-from cisflow.io import h5_reader
+from cisflow.io import check_written, h5_reader
 from cisflow.pwm import read_meme
 from cisflow.sources.jaspar import release_ids
 from cisflow.tracks.beginnings import kind_of, wrong_beginning
@@ -116,9 +116,20 @@ def _problems(file: str, dataset: Hdf5) -> list[str]:
         with h5_reader(file) as h5:
             keys = [key.format(split=split) for key in (dataset.keys.x, dataset.keys.y) for split in splits]
             missing = [key for key in keys if not isinstance(h5.get(key), h5py.Dataset)]
+            unwritten = [problem for key in keys if key not in missing for problem in _unwritten(h5[key])]
     except CisflowError as error:
         return [str(error)]
+    if unwritten:
+        return unwritten
     return [f"{file}: there is no array {', '.join(missing)}; name the arrays with 'keys'."] if missing else []
+
+
+def _unwritten(array: h5py.Dataset) -> list[str]:
+    try:
+        check_written(array)
+    except CisflowError as error:
+        return [str(error)]
+    return []
 
 
 def _missing_chromosomes(project: Project) -> list[str]:
