@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pyBigWig
+import pysam
 from tests.corpus import entries
 from tests.datasets.genomes import SIZES as GENOME_SIZES
 from tests.tracks.signals import SIZES, random_rows, settings, write_bam, write_bigwig
@@ -259,14 +260,22 @@ BIGWIG = [Case(what, entries.track, {"a.bw": content}, **more) for what, content
 READS = [{"contig": 0, "start": n, "cigar": "20M"} for n in range(0, 900, 2)]
 
 
-def bam(change: Callable[[bytes], bytes] = lambda data: data, index: bool = True, **more: Any) -> Content:
+def bam(
+    change: Callable[[bytes], bytes] = lambda data: data, index: bool = True, reads: Any = READS, **more: Any
+) -> Content:
     """Return what makes a BAM file, with an index or without, and spoils it."""
 
     def content(folder: Path) -> bytes:
-        data = write_bam(folder / "a.bam", READS, index=index, **more).read_bytes()
+        data = write_bam(folder / "a.bam", reads, index=index, **more).read_bytes()
         return change(data)
 
     return content
+
+
+def index_of_earlier(folder: Path) -> bytes:
+    """Return the index of a file that had reads on its first contig alone."""
+    write_bam(folder / "b.bam", READS)
+    return (folder / "b.bam.bai").read_bytes()
 
 
 def index_of_larger(folder: Path) -> bytes:
@@ -281,6 +290,9 @@ BAM = [Case(what, entries.track, files, error=error) for what, files, error in [
         "a.bam.bai: the index is damaged or of another file. Make it again: samtools index"),
     ("the index of a larger file", {"a.bam": bam(), "a.bam.bai": index_of_larger},
         "a.bam.bai: the index is damaged or of another file. Make it again: samtools index"),
+    ("the index of an earlier version of the file",
+        {"a.bam": bam(reads=[*READS, {"contig": 1, "start": 9, "cigar": "20M"}]), "a.bam.bai": index_of_earlier},
+        "a.bam.bai: the index is of another file, or of an earlier version of a.bam"),
     ("truncated", {"a.bam": bam(lambda data: data[: len(data) // 2])}, "a.bam: the BAM file is truncated"),
     ("a damaged block", {"a.bam": bam(lambda data: data[:300] + b"\x55" * 40 + data[340:])},
         "a.bam: chr1:0-400 cannot be read"),
@@ -368,6 +380,43 @@ GENOME = [Case(what, entries.genome, {name: content}, **more) for what, name, co
     ("lines that end as on Windows (CRLF)", "g.fa", b">a\r\nACGT\r\n", {"accepted": ">a\nACGT\n"}),
 ]]  # fmt: skip
 
+
+def bgzipped(text: str, ending: str = "") -> Content:
+    """Return what makes a genome that is compressed in blocks, or one of its indices."""
+
+    def content(folder: Path) -> bytes:
+        path = folder / "made.fa.gz"
+        with pysam.BGZFile(str(path), "wb") as file:
+            file.write(text.encode())
+        pysam.faidx(str(path))
+        data = Path(f"{path}{ending}").read_bytes()
+        for made in ("", ".fai", ".gzi"):
+            Path(f"{path}{made}").unlink()
+        return data
+
+    return content
+
+
+CONTIGS = "".join(f">{name}\n" + f"{'ACGTTGCAAC' * 6}\n" * 2000 for name in "ab")
+
+
+def indexed(what: str, error: str, fai: str = CONTIGS, gzi: str = CONTIGS) -> Case:
+    """Return a case of a genome with indices, which are those of these texts."""
+    files = {"g.fa.gz": bgzipped(CONTIGS), "g.fa.gz.fai": bgzipped(fai, ".fai"), "g.fa.gz.gzi": bgzipped(gzi, ".gzi")}
+    return Case(what, entries.indexed_genome, files, error=error)
+
+
+INDEXED = [
+    indexed("a .fai index of an earlier version, where a contig was longer",
+        "g.fa.gz.fai: the index is of another file, or of an earlier version of g.fa.gz ('b' begins elsewhere)",
+        fai=CONTIGS.replace(">b", f"{'ACGTTGCAAC' * 6}\n>b")),
+    indexed("a .fai index of an earlier version, without the last contig",
+        "g.fa.gz.fai: the index is of another file, or of an earlier version of g.fa.gz (its last contig ends",
+        fai=CONTIGS.partition(">b")[0]),
+    indexed("a .gzi index of an earlier version", "g.fa.gz.gzi: the index is of another file, or of an earlier version",
+        gzi=CONTIGS.replace("TTG", "TGG").replace("ACG", "CCG", 999)),
+]  # fmt: skip
+
 A = "ACGTTGCAAC" * 5
 SEQUENCES = [Case(what, entries.windows, {name: content}, error=error) for what, name, content, error in [
     ("sequences of unequal length", "a.fa", f">a\n{A}\n>b\n{A[1:]}\n", "a.fa: 1 of 2 sequences have not 50 bases"),
@@ -378,11 +427,36 @@ SEQUENCES = [Case(what, entries.windows, {name: content}, error=error) for what,
         "the header of the sequence 'a' does not tell where it is (as chr1:100-300, with its length)"),
 ]]  # fmt: skip
 
+
+def interrupted(folder: Path) -> bytes:
+    """Return a file whose writer came to half of its sequences."""
+    with h5py.File(folder / "half.h5", "w") as h5:
+        for split in ("train", "valid", "test"):
+            h5.create_dataset(f"X_{split}", (20, 50), np.uint8, chunks=(5, 50))[:10] = 1
+            h5[f"Y_{split}"] = np.arange(20) % 2
+    return (folder / "half.h5").read_bytes()
+
+
+def virtual(folder: Path) -> bytes:
+    """Return a file whose sequences are in another one, which is not there."""
+    with h5py.File(folder / "whole.h5", "w") as h5:
+        for split in ("train", "valid", "test"):
+            layout = h5py.VirtualLayout((20, 50), np.uint8)
+            layout[:] = h5py.VirtualSource("elsewhere.h5", split, (20, 50))
+            h5.create_virtual_dataset(f"X_{split}", layout)
+            h5[f"Y_{split}"] = np.arange(20) % 2
+    return (folder / "whole.h5").read_bytes()
+
+
 ARRAYS = [Case(what, entries.arrays, {"a.h5": content}, error=error) for what, content, error in [
     ("an HTML page", PAGE, "a.h5: it is an HTML or XML page, not an HDF5 file"),
     ("text", "X" * 500, "a.h5: it is not an HDF5 file (its first bytes are b'XXXXXXXX')"),
     ("an empty file", b"", "a.h5: it is not an HDF5 file"),
     ("no such file", lambda folder: None, "a.h5: there is no such file"),
+    ("rows that were never written", interrupted,
+        "a.h5: '/X_train' has 2 of 4 chunks, and the others were never written. Was the program"),
+    ("a file missing that a virtual array is made of", virtual,
+        "a.h5: '/X_train' is made of files of which one is missing: elsewhere.h5"),
 ]]  # fmt: skip
 
 DATA = np.random.default_rng(0).bytes(300_000)
@@ -506,6 +580,16 @@ NAMED = [
         "t.bedGraph: line 1: a row of contig, start, end and value is expected"),
     named("a BAM file without index", {**FASTA, "a.bam": bam(index=False)}, SIGNAL % "a.bam",
         "tasks.mine.dataset.tracks.t.file: a.bam: it has no index (a.bam.bai beside it). Make it: samtools index"),
+    named("a BAM file with the index of an earlier version",
+        {**FASTA, "a.bam": bam(reads=[*READS, {"contig": 1, "start": 9, "cigar": "20M"}]),
+         "a.bam.bai": index_of_earlier},
+        SIGNAL % "a.bam", "a.bam: the index is of another file, or of an earlier version of a.bam"),
+    named("gaps that are no table of UCSC and no BED file", {**FASTA, "gap.txt": "585\tchr1\tx\t9\n"},
+        "{kind: matrix, genome: @g.fa, length: 400, crop: 0, bin: 10, tracks: {t: {file: @a.bed, no_data: zero}}, "
+        "regions: {contigs: {gaps: @gap.txt}, split: {valid: [chr2], test: [chr3]}}}",
+        "tasks.mine.dataset.regions.contigs.gaps: gap.txt: line 1: a row of contig, start and end is expected"),
+    named("an HDF5 file whose rows were never written", {"a.h5": interrupted}, "{kind: hdf5, file: @a.h5}",
+        "tasks.mine.dataset: a.h5: '/X_train' has 2 of 4 chunks, and the others were never written"),
     named("gzipped text for a BAM file", {**FASTA, "a.bam": gz(GOOD)}, SIGNAL % "a.bam", "a.bam: it is not a BAM file"),
 ]  # fmt: skip
 
@@ -518,6 +602,7 @@ TABLES = {
     "Chain files": ("`cisflow liftover`", CHAINS),
     "Intervals that are lifted": ("`cisflow liftover`, and tracks with `lift`", LIFTED),
     "Genomes": ("the rule `index_genome`", GENOME),
+    "Genomes with indices": ("`cisflow embed`, and all that reads an indexed genome", INDEXED),
     "Sequences": ("a data set of FASTA files", SEQUENCES),
     "Arrays": ("a data set of HDF5 files", ARRAYS),
     "Downloads": ("the rule `fetch_source`", FETCHED),

@@ -10,7 +10,7 @@ import numpy as np
 from cisflow.errors import CisflowError
 from cisflow.io import atomic, write_tsv
 from cisflow.tables import DROPPED
-from cisflow.tracks.beginnings import fields_of, is_no_row
+from cisflow.tracks.bed_lines import fields_of, is_no_row
 from cisflow.tracks.chains import Chains, lines_of, read_chains, whole
 from cisflow.tracks.contigs import verdict_on_rows
 from cisflow.tracks.liftover import LIFTED, REASONS, Lifted, Rules, contig_codes, lift_by, lift_intervals
@@ -222,8 +222,8 @@ def _check_assembly(chains: Chains, rows: Bed, contig: np.ndarray, drop_beyond: 
         verdict = verdict_on_rows(int(beyond.sum()), int((contig >= 0).sum()))
         raise CisflowError(
             f"{rows.path}, line {rows.line[row]}: the interval ends at {rows.end[row]:,}, and {name} has {size:,} "
-            f"bases in the assembly that {chains.path} starts from. {verdict}{turned} --drop-beyond drops such rows, and "
-            "counts them."
+            f"bases in the assembly that {chains.path} starts from. {verdict}{turned} --drop-beyond drops such rows "
+            "and counts them."
         )
     return beyond
 

@@ -1,9 +1,10 @@
 """Is a file what it should be, as far as its first bytes tell? Cheap: nothing but these is read."""
 
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 
+from cisflow.tracks.bam_index import index_of, wrong_index
+from cisflow.tracks.bed_lines import fields_of, is_no_row, is_table_row
 from cisflow.tracks.bigwig_trees import SIGNATURES, wrong_trees
 from cisflow.tracks.endings import format_of
 
@@ -52,8 +53,9 @@ def wrong_beginning(path: Path, kind: str | None) -> str | None:
 def _bam(path: Path, head: bytes) -> str | None:
     if not head.startswith(BAM):
         return f"it is not a BAM file, it begins with {head[:8]!r}."
-    if any(index.is_file() for index in (Path(f"{path}.bai"), path.with_suffix(".bai"), Path(f"{path}.csi"))):
-        return None
+    if index := index_of(path):
+        wrong = wrong_index(path, index)
+        return wrong and f"{wrong} ({index.name}). Make it again: samtools index {path}"
     return f"it has no index ({path.name}.bai beside it). Make it: samtools index {path}"
 
 
@@ -85,20 +87,3 @@ def _is(kind: str, line: str) -> bool:
     if kind == "places" and is_table_row(fields):
         return True
     return len(fields) >= COLUMNS[kind] and all(text.strip().isdecimal() for text in fields[1:3])
-
-
-def fields_of(line: str) -> list[str]:
-    """Return the fields of a line of a BED file, which are separated by tabs or, where there is none, by blanks."""
-    return line.split("\t") if "\t" in line else line.split()
-
-
-def is_no_row(fields: Sequence[str]) -> bool:
-    """Return whether a line that is not empty is a track, browser or comment line."""
-    return fields[0].startswith("#") or fields[0].split()[:1] in (["track"], ["browser"])
-
-
-def is_table_row(fields: Sequence[str]) -> bool:
-    """Return whether fields are a row of a table of UCSC, as gap.txt: a bin number before contig, start and end."""
-    if len(fields) < 4 or fields[1].strip().isdecimal():
-        return False
-    return all(fields[number].strip().isdecimal() for number in (0, 2, 3))

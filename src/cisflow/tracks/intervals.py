@@ -8,7 +8,7 @@ import polars as pl
 
 from cisflow.errors import CisflowError
 from cisflow.tracks.bed import read_bed
-from cisflow.tracks.beginnings import fields_of, is_no_row, is_table_row
+from cisflow.tracks.bed_lines import fields_of, is_no_row, is_table_row
 from cisflow.tracks.chains import lines_of, whole
 
 # Columns of the ENCODE formats, from 0; see https://genome.ucsc.edu/FAQ/FAQformat.html#format12 and 13.

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from cisflow.errors import CisflowError
 from cisflow.io import write_tsv
 from cisflow.tables import READ_COUNTS
-from cisflow.tracks.bam import open_bam, quiet
+from cisflow.tracks.bam import open_bam
 from cisflow.tracks.bigwig import write_bigwig
 from cisflow.tracks.contigs import shared_contigs
 from cisflow.tracks.genome import Genome
+from cisflow.tracks.htslib import quiet
 
 # Bases that are counted together; memory does not grow with contigs.
 BLOCK = 1 << 22
