@@ -84,7 +84,7 @@ def test_intervals_on_other_contigs_are_left_out_and_counted():
 @pytest.mark.parametrize(
     ("sound", "verdict"),
     [
-        (1, r"1 of 2 rows are so: is the file of another assembly\? 'rows_beyond_contig: drop' leaves such rows out"),
+        (1, r"1 of 2 rows are so: is the file of another assembly\? 'rows_beyond_contig: drop' goes on without"),
         (99, "1 of 100 rows are so, and the others fit: it is hardly of another assembly. 'rows_beyond_contig: drop'"),
     ],
 )

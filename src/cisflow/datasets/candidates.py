@@ -64,7 +64,7 @@ def add_negatives(
         table = pool[np.sort(rng.permutation(len(pool))[:count])]
         account.drop(len(pool) - len(table), "drawn", "more_than_asked", unit="candidates")
     table = _off(table, settings["distance"], length, axis, taken, "near_window", account)
-    table = _off(table, 0, length, axis, blacklisted(spec["blacklist"], axis, spec["genome"]), "blacklist", account)
+    table = _off(table, 0, length, axis, blacklisted(spec, axis), "blacklist", account)
     table = _unlike(table, positives[0], sequences, account)
     split = _split_candidates(table, spec, sequences, axis, positives[1])
     drawn = draw(sequences.pool(*positives), sequences.pool(table, split), settings, spec["max_unknown"])

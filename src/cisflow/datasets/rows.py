@@ -1,6 +1,6 @@
 """Windows as rows of a data set: where they are, their sequences, which of them are left out, and their splits."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -159,8 +159,7 @@ def fit(table: pl.DataFrame, spec: Mapping[str, Any], axis: Axis, account: Accou
     if spec["edges"] == "drop":
         account.drop((~inside).sum(), "edges", "beyond_contig")
         table = table.filter(inside)
-    cut = "cut" if spec.get("rows_beyond_contig") == "drop" else "fail"
-    black = blacklisted(spec["blacklist"], axis, spec["genome"], cut)
+    black = blacklisted(spec, axis)
     hit = np.zeros(len(table), bool)
     placed = table["start"].is_not_null().to_numpy()
     hit[placed] = covered(*on_axis(table, axis, length), black) > 0
@@ -168,12 +167,13 @@ def fit(table: pl.DataFrame, spec: Mapping[str, Any], axis: Axis, account: Accou
     return table.filter(~hit)
 
 
-def blacklisted(paths: Sequence[str], axis: Axis, genome: str, beyond: str = "fail") -> Intervals:
-    """Return the merged intervals of blacklists; contigs that the genome lacks are passed over (see `on_genome`)."""
+def blacklisted(spec: Mapping[str, Any], axis: Axis) -> Intervals:
+    """Return the merged intervals of a data set's blacklists; contigs that the genome lacks are passed over."""
+    beyond = "cut" if spec.get("rows_beyond_contig") == "drop" else "fail"
     sizes = dict(zip(axis.names.tolist(), axis.sizes.tolist(), strict=True))
     return joined(
-        axis.intervals(on_genome(read_intervals(path, tables=True), sizes, path, genome, beyond).table)
-        for path in paths
+        axis.intervals(on_genome(read_intervals(path, tables=True), sizes, path, spec["genome"], beyond).table)
+        for path in spec["blacklist"]
     )
 
 

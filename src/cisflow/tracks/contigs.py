@@ -173,7 +173,7 @@ def on_genome(
         raise CisflowError(
             f"{path}, line {row['line']}: {row['chrom']}:{row['start']}-{row['end']} ends beyond the contig, which has "
             f"{sizes[row['chrom']]:,} bases in {genome}. {verdict_on_rows(len(wrong), len(known))} "
-            "'rows_beyond_contig: drop' leaves such rows out, and counts them."
+            "'rows_beyond_contig: drop' goes on without such rows, and counts them."
         )
     return OnGenome(known, elsewhere, 0)
 
