@@ -1,7 +1,8 @@
 """Checks of the files that a configuration names, before the first job."""
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -43,20 +44,24 @@ def check_files(project: Project) -> None:
     CisflowError
         All problems of all tasks, a line each.
     """
-    problems = [f"tasks.{name}.dataset{problem}" for name, task in project.tasks.items() for problem in _of(task)]
+    # Many tasks may name the same file.
+    beginning = functools.cache(lambda file, kind: wrong_beginning(Path(file), kind))
+    problems = [
+        f"tasks.{name}.dataset{problem}" for name, task in project.tasks.items() for problem in _of(task, beginning)
+    ]
     for check in (_replaced_files, _missing_chromosomes, _missing_motifs, _misfits):
         problems += check(project)
     if problems:
         raise CisflowError("files that the configuration names have problems:\n" + "\n".join(problems))
 
 
-def _of(task: Task) -> list[str]:
+def _of(task: Task, beginning: Callable[[str, str | None], str | None]) -> list[str]:
     dataset = task.dataset
     if dataset.kind == "hdf5":
         files = [] if dataset.source else [file for file in dataset.files() if Path(file).exists()]
         return [f": {problem}" for file in files for problem in _problems(file, dataset)]
     there = ((keys, file, kind) for keys, file, kind in _local(task) if Path(file).is_file())
-    problems = ((keys, file, wrong_beginning(Path(file), kind)) for keys, file, kind in there)
+    problems = ((keys, file, beginning(file, kind)) for keys, file, kind in there)
     return [f".{'.'.join(keys)}: {file}: {problem}" for keys, file, problem in problems if problem]
 
 
