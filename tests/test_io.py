@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from cisflow.config.datasets import Hdf5
+from cisflow.datasets.make import make_dataset
 from cisflow.errors import CisflowError
-from cisflow.io import atomic, check_md5, h5_reader, h5_writer, md5, sha256, write_tsv
+from cisflow.io import atomic, check_md5, check_written, h5_reader, h5_writer, md5, sha256, write_tsv
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path):
@@ -220,3 +223,127 @@ def test_bytes_that_are_not_the_pinned_ones_are_refused(tmp_path):
     check_md5({str(path): md5(path)})
     with pytest.raises(CisflowError, match="a.bed.gz: its md5 is f97c.*, and 0+ is pinned. Delete the file, and it is"):
         check_md5({str(path): "0" * 32})
+
+
+def unwritten(folder, kind):
+    """Write a file with an array `x` of which a part is not there, and return what is said of it."""
+    rows = np.arange(1, 21)
+    with h5py.File(folder / "a.h5", "w") as h5, h5py.File(folder / "b.h5", "w") as other:
+        other["x"], other["z"] = rows[:10], rows[:4]
+        if kind == "never written":
+            h5.create_dataset("x", (20,), int)
+            return "'/x' was never written. Was the program that wrote the file interrupted"
+        if kind == "a chunk never written":
+            h5.create_dataset("x", (20,), int, chunks=(5,))[:15] = rows[:15]
+            return "'/x' has 3 of 4 chunks, and the others were never written"
+        if kind == "rows added and not written":
+            h5.create_dataset("x", (10,), int, maxshape=(None,), chunks=(4,), compression=1)[:] = rows[:10]
+            h5["x"].resize((20,))
+            return "'/x' has 3 of 5 chunks"
+        if kind.startswith("external"):
+            rows[: 10 if kind == "external, too short" else 20].tofile(folder / "x.bin")
+            h5.create_dataset("x", (20,), int, external=[(str(folder / "x.bin"), 0, 160)])
+            if kind == "external, missing":
+                (folder / "x.bin").unlink()
+            return "'/x' is in a file that is missing or too short: .*x.bin"
+        if kind == "virtual, of numbered files":
+            numbered(h5)
+            return "'/x' is made of numbered files"
+        first, second = VIRTUAL[kind]
+        layout = h5py.VirtualLayout((20,), int)
+        layout[:10] = h5py.VirtualSource(first, "x", (10,))
+        if second:
+            layout[10:] = h5py.VirtualSource(*second)
+        h5.create_virtual_dataset("x", layout)
+        if kind == "virtual, of one that was never written":
+            other.create_dataset("y", (10,), int)
+    return {
+        "virtual, a file missing": "'/x' is made of files of which one is missing: .*c.h5. Make it again",
+        "virtual, an array missing": "'/x' is made of 'y' of .*b.h5, which is missing or too small",
+        "virtual, an array too small": "'/x' is made of 'z' of .*b.h5, which is missing or too small",
+        "virtual, with a gap": "'/x' has parts that no file fills",
+        "virtual, of one that was never written": "b.h5: '/y' was never written",
+    }[kind]
+
+
+def numbered(h5):
+    """Make an array over f-0.h5, f-1.h5 and so on."""
+    endless = h5py.h5s.UNLIMITED
+    space, source = h5py.h5s.create_simple((20,), (endless,)), h5py.h5s.create_simple((10,))
+    space.select_hyperslab((0,), (endless,), (10,), (10,))
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_layout(h5py.h5d.VIRTUAL)
+    settings.set_virtual(space, b"f-%b.h5", b"x", source)
+    with h5py.File(Path(h5.filename).with_name("f-0.h5"), "w") as other:
+        other["x"] = np.arange(10)
+    h5py.h5d.create(h5.id, b"x", h5py.h5t.NATIVE_INT64, space, settings)
+
+
+VIRTUAL = {
+    "virtual, a file missing": ("b.h5", ("c.h5", "x", (10,))),
+    "virtual, an array missing": ("b.h5", ("b.h5", "y", (10,))),
+    "virtual, an array too small": ("b.h5", ("b.h5", "z", (10,))),
+    "virtual, with a gap": ("b.h5", None),
+    "virtual, of one that was never written": ("b.h5", ("b.h5", "y", (10,))),
+}
+KINDS = ("never written", "a chunk never written", "rows added and not written", "external, missing",
+    "external, too short", "virtual, of numbered files", *VIRTUAL)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fill_values_are_never_data(tmp_path, kind):
+    message = unwritten(tmp_path, kind)
+    with h5py.File(tmp_path / "a.h5") as h5, pytest.raises(CisflowError, match=message):
+        check_written(h5["x"])
+    # A file of ours is looked at as a whole, wherever the array is in it.
+    with h5py.File(tmp_path / "a.h5", "a") as h5:
+        h5.attrs["schema"] = "dataset/1"
+        h5.move("x", "train/x")
+    message = message.replace("'/x'", "'/train/x'")
+    with pytest.raises(CisflowError, match=message), h5_reader(tmp_path / "a.h5", "dataset/1"):
+        pass
+
+
+def test_arrays_that_are_wholly_there_are_read(tmp_path):
+    rows = np.arange(1, 21)
+    rows.tofile(tmp_path / "x.bin")
+    with h5py.File(tmp_path / "b.h5", "w") as h5:
+        h5["part"] = rows.reshape(4, 5)
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5.attrs["schema"] = "dataset/1"
+        h5["contiguous"], h5["scalar"], h5["text"], h5["none"] = rows, 3.0, [b"a", b"b"], h5py.Empty("f4")
+        h5.create_dataset("empty", (0, 5), int, maxshape=(None, 5))
+        h5.create_dataset("chunks", data=rows, chunks=(7,), compression=1)
+        h5.create_dataset("external", (20,), int, external=[(str(tmp_path / "x.bin"), 0, 160)])
+        for name, file in (("virtual", "b.h5"), ("absolute", str(tmp_path / "b.h5"))):
+            layout = h5py.VirtualLayout((2, 5), int)
+            layout[0], layout[1] = (h5py.VirtualSource(file, "part", (4, 5))[row] for row in (3, 1))
+            h5.create_virtual_dataset(name, layout)
+        own = h5py.VirtualLayout((20,), int)
+        own[:] = h5py.VirtualSource(".", "contiguous", (20,))
+        h5.create_virtual_dataset("group/own", own)
+    with h5_reader(tmp_path / "a.h5", "dataset/1") as h5:
+        assert h5["virtual"][:].tolist() == h5["absolute"][:].tolist() == [[16, 17, 18, 19, 20], [6, 7, 8, 9, 10]]
+        assert h5["group/own"][:].tolist() == h5["external"][:].tolist() == rows.tolist()
+
+
+def test_what_a_program_that_was_killed_left_is_not_read(tmp_path):
+    """It had written, and flushed, half of its rows."""
+    code = """
+        import os, h5py, numpy as np
+        with h5py.File("a.h5", "w") as h5:
+            for split in ("train", "valid", "test"):
+                h5.create_dataset(f"X_{split}", (400, 4, 50), np.uint8, chunks=(20, 4, 50))
+                h5.create_dataset(f"Y_{split}", (400, 1), np.uint8)
+                h5[f"X_{split}"][:200, 0], h5[f"Y_{split}"][:200] = 1, 1
+            h5.flush()
+            os._exit(9)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, check=False)
+    assert done.returncode == 9
+    with h5py.File(tmp_path / "a.h5") as h5:
+        assert h5["X_train"][:].sum() == 200 * 50
+    spec = Hdf5(kind="hdf5", file=str(tmp_path / "a.h5")).model_dump()
+    with pytest.raises(CisflowError, match="a.h5: '/X_train' has 10 of 20 chunks, and the others were never written"):
+        make_dataset(spec, [str(tmp_path / "a.h5")], tmp_path / "d.h5")
+    assert not (tmp_path / "d.h5").exists()

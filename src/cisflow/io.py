@@ -5,6 +5,7 @@ import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -29,6 +30,11 @@ SCHEMAS = {
     "embeddings/1": "gather_embeddings",
 }
 
+
+# Where HDF5 looks for the files of virtual arrays, if it is set.
+VDS_PREFIX = "HDF5_VDS_PREFIX"
+# Number of points of a selection without end.
+UNLIMITED = h5py.h5s.UNLIMITED
 
 # Folders in which files are being written, and the paths that the files are for.
 _UNFINISHED: dict[Path, Path] = {}
@@ -226,15 +232,27 @@ def h5_writer(path: str | Path, schema: str, inputs: Mapping[str, str] | None = 
 
 
 @contextmanager
-def h5_reader(path: str | Path, schema: str | None = None, cache: int | None = None) -> Iterator[h5py.File]:
+def h5_reader(
+    path: str | Path, schema: str | None = None, cache: int | None = None, check: bool | None = None
+) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading, and check that it is whole and of the given schema.
 
-    `cache` is the size of the cache of each of its arrays, in bytes; None for HDF5's own (8 MB since version 2).
+    Parameters
+    ----------
+    path
+        The file.
+    schema
+        What its attribute `schema` must be; None for a file of other makers.
+    cache
+        Size of the cache of each of its arrays, in bytes; None for HDF5's own (8 MB since version 2).
+    check
+        Whether all of its arrays must be written (`check_written`); by default in files with a schema. In a file of
+        other makers, those that are read are checked by who reads them.
 
     Raises
     ------
     CisflowError
-        The file is missing, is not HDF5, is truncated, or has another schema.
+        The file is missing, is not HDF5, is truncated, has another schema, or an array is not wholly there.
     """
     try:
         h5 = h5py.File(path, "r", rdcc_nbytes=cache)
@@ -246,7 +264,87 @@ def h5_reader(path: str | Path, schema: str | None = None, cache: int | None = N
         found = h5.attrs.get("schema")
         if schema is not None and found != schema:
             raise CisflowError(f"{path}: its schema is {found!r}, and {schema!r} is needed.{_made_by(schema)}")
+        if check or (check is None and schema is not None):
+            h5.visititems(lambda _, item: check_written(item) if isinstance(item, h5py.Dataset) else None)
         yield h5
+
+
+def check_written(array: h5py.Dataset) -> None:
+    """Refuse an array of which a part is not there: HDF5 would show the fill value in its place, such as 0.
+
+    A part is not there if it was never written, as by a program that was interrupted, or if a file that a virtual or
+    external array is made of is missing or too short. Of an array that is neither chunked, virtual nor external HDF5
+    does not know which rows were written; only one without any is refused.
+
+    Raises
+    ------
+    CisflowError
+        A part is not there; the array's file, or the one that lacks something, is named.
+    """
+    if not array.size:
+        return
+    if array.is_virtual:
+        why = _missing_part(array)
+    elif array.external:
+        why = _missing_external(array)
+    else:
+        why = _never_written(array)
+    if why:
+        raise CisflowError(f"{array.file.filename}: '{array.name}' {why}")
+
+
+def _never_written(array: h5py.Dataset) -> str | None:
+    if array.chunks is not None:
+        chunks, written = math.prod(map(_chunks, array.shape, array.chunks)), array.id.get_num_chunks()
+        what = f"has {written:,} of {chunks:,} chunks, and the others were never written" if written < chunks else None
+    elif array.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS and array.id.get_offset() is None:
+        what = "was never written"
+    else:
+        what = None
+    return what and f"{what}. Was the program that wrote the file interrupted? Make the file again."
+
+
+def _chunks(size: int, chunk: int) -> int:
+    return -(-size // chunk)
+
+
+def _missing_external(array: h5py.Dataset) -> str | None:
+    for name, offset, size in array.external:
+        # HDF5 looks for a relative name in the folder of the process, and shows zeros for what a short file lacks.
+        file = Path(name)
+        if not file.is_file() or (size != h5py.h5f.UNLIMITED and file.stat().st_size < offset + size):
+            return f"is in a file that is missing or too short: {file}. Bring it back, or make the array again."
+    return None
+
+
+def _missing_part(array: h5py.Dataset) -> str | None:
+    """Return what is missing of a virtual array; what is missing of the arrays that it is made of is raised."""
+    if os.environ.get(VDS_PREFIX):
+        return f"is made of other files, for which HDF5 would look elsewhere, since {VDS_PREFIX} is set; unset it."
+    path, filled = Path(array.file.filename), 0
+    for part in array.virtual_sources():
+        source = path if part.file_name == "." else path.parent / part.file_name
+        if "%b" in part.file_name:
+            return f"is made of numbered files ({source}), of which one may be missing; copy it into a plain array."
+        if not source.is_file():
+            return f"is made of files of which one is missing: {source}. Make it again."
+        with h5_reader(source, check=False) as h5:
+            inner = h5.get(part.dset_name)
+            if not isinstance(inner, h5py.Dataset) or not _has(inner, part):
+                return f"is made of '{part.dset_name}' of {source}, which is missing or too small. Make it again."
+            check_written(inner)
+        filled += part.vspace.get_select_npoints()
+    return "has parts that no file fills. Make it again." if filled < array.size else None
+
+
+def _has(source: h5py.Dataset, part: Any) -> bool:
+    """Return whether an array has the block of it that a virtual array shows."""
+    if part.src_space.get_select_type() == h5py.h5s.SEL_ALL:
+        return source.size >= part.vspace.get_select_npoints() or part.vspace.get_select_npoints() == UNLIMITED
+    if part.src_space.get_select_npoints() == UNLIMITED:
+        return True
+    _, last = part.src_space.get_select_bounds()
+    return len(last) == source.ndim and all(end < size for end, size in zip(last, source.shape, strict=True))
 
 
 def _made_by(schema: str | None) -> str:

@@ -146,6 +146,12 @@ slurmdbd does not answer, it forgets the jobs that it asked about), `CANCELLED b
 and `PREEMPTED` of a job that Slurm does not put back into its queue (a partition with `PreemptMode=CANCEL`). cisflow
 translates them: jobs are kept until Slurm answers; cancelled jobs have failed; so have jobs that stay pre-empted for
 two minutes. Failed jobs are submitted again, three times (`retries` in `profiles/slurm/config.yaml`).
+
+**Files that are not what they were.** An index of an earlier version of its file (BAM, FASTA), an HDF5 file whose
+writer was killed or that lacks a file which it is made of, reads whose tags were cut: each gave zeros that nobody had
+measured, and is refused or counted now. These need no cluster: they are lines of the page of [bad input](bad-input.md),
+each of them a test in `tests/corpus`, and more of them are in `tests/tracks/test_bam_index.py`,
+`test_genome_index.py`, `test_modified.py` and `tests/test_io.py`.
 """.splitlines()
 
 

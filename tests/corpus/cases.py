@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pyBigWig
+import pysam
 from tests.corpus import entries
 from tests.datasets.genomes import SIZES as GENOME_SIZES
 from tests.tracks.signals import SIZES, random_rows, settings, write_bam, write_bigwig
@@ -73,6 +74,8 @@ INTERVALS = [
     bed("a row of no length", "chr1\t30\t30\n", error="a.bed, line 4: 30 to 30 is no interval"),
     bed("an end off the end of the contig", "chr4\t700\t778\n",
         error="a.bed, line 4: chr4:700-778 ends beyond the contig, which has 777 bases"),
+    bed("an end off the end of the contig, where `rows_beyond_contig` is `drop`", "chr4\t700\t778\n",
+        counted="row_beyond_contig -1", settings={"rows_beyond_contig": "drop"}),
     bed("a window off the end of the contig", "chr1\t0\t10\n", counted="beyond_contig -1"),
     bed("a position that is too large", "chr1\t1\t99999999999\n",
         error="a.bed, line 4: 1 to 99999999999 is no interval"),
@@ -150,6 +153,8 @@ BEDGRAPH = [
         error="a.bedGraph, line 2: chr1:55-70: it overlaps the row above it: which value is it?"),
     bedgraph("off the end of the contig", "chr1 990 1001 1\n",
         error="a.bedGraph, line 1: chr1:990-1001 ends beyond the contig, which has 1,000 bases in toy.fa"),
+    bedgraph("off the end of the contig, where `rows_beyond_contig` is `drop`", "chr1 1 2 1\nchr1 990 1001 1\n",
+        counted="1 rows left out, they end beyond them", settings={"rows_beyond_contig": "drop"}),
     bedgraph("a negative start", "chr1 -1 2 1\n", error="a.bedGraph, line 1: -1 to 2 is no interval"),
     bedgraph("NaN", "chr1 1 2 nan\n", error="a.bedGraph, line 1: column 4, the value, is 'nan', no finite number"),
     bedgraph("infinity", "chr1 1 2 inf\n", error="a.bedGraph, line 1: column 4, the value, is 'inf', no finite number"),
@@ -184,6 +189,26 @@ def no_value(folder: Path) -> bytes:
     return (folder / "none.bw").read_bytes()
 
 
+def mixed_forms(folder: Path) -> bytes:
+    """Return a file of two forms of entries, which pyBigWig writes with an empty block between them; turned round."""
+    with pyBigWig.open(str(folder / "mixed.bw"), "w") as file:
+        file.addHeader(list(SIZES.items()))
+        file.addEntries(["chr1"], [0], ends=[9], values=[1.0])
+        file.addEntries("chr1", [20], values=[1.0], span=9)
+        file.addEntries("chr2", [20], values=[1.0], span=9)
+    data = (folder / "mixed.bw").read_bytes()
+    at = int.from_bytes(data[24:32], "little") + 52
+    end = at + 32 * int.from_bytes(data[at - 2 : at], "little")
+    rows = [data[start : start + 32] for start in range(at, end, 32)]
+    return data[:at] + b"".join(reversed(rows)) + data[end:]
+
+
+def summary_of_nan(data: bytes) -> bytes:
+    """Put NaN in the place of the sum of all values."""
+    at = int.from_bytes(data[44:52], "little") + 24
+    return data[:at] + np.float64(np.nan).tobytes() + data[at + 8 :]
+
+
 def spoiled(data: bytes) -> bytes:
     """Spoil the first compressed block of data."""
     start = int.from_bytes(data[16:24], "little")
@@ -205,13 +230,21 @@ BIGWIG = [Case(what, entries.track, {"a.bw": content}, **more) for what, content
         {"error": "a.bw: the BigWig file is truncated (its last bytes are missing). Fetch it again"}),
     ("the header alone", bigwig(change=lambda data: data[:40] + data[:4]),
         {"error": "a.bw: its header cannot be read"}),
-    ("no value", no_value, {"error": "a.bw: its header cannot be read: there is no value in it"}),
+    ("no value", no_value, {"error": "a.bw: there is no value in it"}),
     ("a damaged block", bigwig(change=spoiled),
         {"error": "a.bw: chr1:0-400 cannot be read (BadData). The file is truncated or damaged"}),
     ("a damaged index", bigwig(change=broken_tree),
         {"error": "a.bw: its header cannot be read: its tables of contigs and places are damaged or cut off"}),
-    ("another assembly", bigwig(sizes={"chr1": 1001, "chr2": 400}),
+    ("another assembly", bigwig(sizes={"chr1": 1001, "chr2": 401}),
         {"error": "a.bw: 'chr1' has 1,001 bases in it, and 1,000 in toy.fa. It is of another assembly"}),
+    ("a contig of another size", bigwig(sizes={"chr1": 1001, "chr2": 400}),
+        {"error": "a.bw: 'chr1' has 1,001 bases in it, and 1,000 in toy.fa. 1 of 2 contigs have the same size"}),
+    ("a contig of another size, on which no region is", bigwig([*ROWS, ("chr3", 0, 9, 1.0)], {**SIZES, "chr3": 9}),
+        {"counted": "1 contigs have another size than in toy.fa and are not used: chr3",
+         "settings": {"sizes": {**SIZES, "chr3": 8}}}),
+    ("blocks in any order, of which two have one place", mixed_forms,
+        {"accepted": bigwig([("chr1", 0, 9, 1.0), ("chr1", 20, 29, 1.0), ("chr2", 20, 29, 1.0)])}),
+    ("NaN in its summary alone", bigwig(change=summary_of_nan), {"accepted": bigwig()}),
     ("another genome", bigwig([("scaffold_1", 0, 9, 1.0)], {"scaffold_1": 9}),
         {"error": "a.bw: none of its contigs (scaffold_1) is in toy.fa"}),
     ("contigs named in two ways", bigwig([("1", 0, 9, 1.0), ("chr2", 0, 9, 1.0)], {"1": 1000, "chr2": 400}),
@@ -220,21 +253,29 @@ BIGWIG = [Case(what, entries.track, {"a.bw": content}, **more) for what, content
         {"error": "a.bw: it has no contig 'chr2', which toy.fa has and a region is on"}),
     ("a contig missing, which was not measured", bigwig(ROWS[:9], {"chr1": 1000}),
         {"counted": "no_data\t\t118", "settings": {"absent_contigs": "no_data"}}),
-    ("NaN", bigwig([("chr1", 0, 9, np.nan)]), {"error": "a.bw: there are NaN or infinite values in it"}),
-    ("infinity", bigwig([("chr1", 0, 9, np.inf)]), {"error": "a.bw: there are NaN or infinite values in it"}),
+    ("NaN", bigwig([("chr1", 0, 9, np.nan)]), {"error": "a.bw: there is a NaN or infinite value in chr1:0-400"}),
+    ("infinity", bigwig([("chr1", 0, 9, np.inf)]), {"error": "a.bw: there is a NaN or infinite value in chr1:0-400"}),
 ]]  # fmt: skip
 
 READS = [{"contig": 0, "start": n, "cigar": "20M"} for n in range(0, 900, 2)]
 
 
-def bam(change: Callable[[bytes], bytes] = lambda data: data, index: bool = True, **more: Any) -> Content:
+def bam(
+    change: Callable[[bytes], bytes] = lambda data: data, index: bool = True, reads: Any = READS, **more: Any
+) -> Content:
     """Return what makes a BAM file, with an index or without, and spoils it."""
 
     def content(folder: Path) -> bytes:
-        data = write_bam(folder / "a.bam", READS, index=index, **more).read_bytes()
+        data = write_bam(folder / "a.bam", reads, index=index, **more).read_bytes()
         return change(data)
 
     return content
+
+
+def index_of_earlier(folder: Path) -> bytes:
+    """Return the index of a file that had reads on its first contig alone."""
+    write_bam(folder / "b.bam", READS)
+    return (folder / "b.bam.bai").read_bytes()
 
 
 def index_of_larger(folder: Path) -> bytes:
@@ -249,13 +290,16 @@ BAM = [Case(what, entries.track, files, error=error) for what, files, error in [
         "a.bam.bai: the index is damaged or of another file. Make it again: samtools index"),
     ("the index of a larger file", {"a.bam": bam(), "a.bam.bai": index_of_larger},
         "a.bam.bai: the index is damaged or of another file. Make it again: samtools index"),
+    ("the index of an earlier version of the file",
+        {"a.bam": bam(reads=[*READS, {"contig": 1, "start": 9, "cigar": "20M"}]), "a.bam.bai": index_of_earlier},
+        "a.bam.bai: the index is of another file, or of an earlier version of a.bam"),
     ("truncated", {"a.bam": bam(lambda data: data[: len(data) // 2])}, "a.bam: the BAM file is truncated"),
     ("a damaged block", {"a.bam": bam(lambda data: data[:300] + b"\x55" * 40 + data[340:])},
         "a.bam: chr1:0-400 cannot be read"),
     ("gzip without blocks", {"a.bam": bam(lambda data: data.replace(b"BC\2\0", b"XX\2\0", 1))},
         "a.bam: it is not a BAM file (seek not implemented in files compressed by method 1)"),
     ("an HTML page", {"a.bam": PAGE}, "a.bam: it is not a BAM file"),
-    ("another assembly", {"a.bam": bam(sizes={"chr1": 999, "chr2": 400})}, "a.bam: 'chr1' has 999 bases in it"),
+    ("another assembly", {"a.bam": bam(sizes={"chr1": 999, "chr2": 399})}, "a.bam: 'chr1' has 999 bases in it"),
 ]]  # fmt: skip
 
 FORTH = chain_text(9, "chr1", "chrA", [(1000, 0, 0)], there=500) + chain_text(8, "chr2", "chrA", [(900, 0, 0)], "-")
@@ -309,7 +353,7 @@ LIFTED = [
         error="The target's chr1 has 6,000: is the chain of the other direction?"),
     Case("a chain of the wrong direction, of a track", entries.track, {"a.bw": bigwig(),
         "a.chain": chain_text(9, "chr1", "chrA", [(100, 0, 0)])}, settings={"lift": ["a.chain"]},
-        error="a.chain: it starts from an assembly whose 'chr1' has 5,000 bases, and toy.fa has 1,000"),
+        error="a.chain: 'chr1' has 5,000 bases in it, and 1,000 in toy.fa. It is a chain of other assemblies"),
     lift("intervals that are not lifted", PLACE + "chr1\t2000\t2010\nchrUn\t5\t9\n",
         counted="1 no_chain: their contig"),
     lift("track and comment lines", "track name=x\n# c\n" + PLACE,
@@ -336,6 +380,43 @@ GENOME = [Case(what, entries.genome, {name: content}, **more) for what, name, co
     ("lines that end as on Windows (CRLF)", "g.fa", b">a\r\nACGT\r\n", {"accepted": ">a\nACGT\n"}),
 ]]  # fmt: skip
 
+
+def bgzipped(text: str, ending: str = "") -> Content:
+    """Return what makes a genome that is compressed in blocks, or one of its indices."""
+
+    def content(folder: Path) -> bytes:
+        path = folder / "made.fa.gz"
+        with pysam.BGZFile(str(path), "wb") as file:
+            file.write(text.encode())
+        pysam.faidx(str(path))
+        data = Path(f"{path}{ending}").read_bytes()
+        for made in ("", ".fai", ".gzi"):
+            Path(f"{path}{made}").unlink()
+        return data
+
+    return content
+
+
+CONTIGS = "".join(f">{name}\n" + f"{'ACGTTGCAAC' * 6}\n" * 2000 for name in "ab")
+
+
+def indexed(what: str, error: str, fai: str = CONTIGS, gzi: str = CONTIGS) -> Case:
+    """Return a case of a genome with indices, which are those of these texts."""
+    files = {"g.fa.gz": bgzipped(CONTIGS), "g.fa.gz.fai": bgzipped(fai, ".fai"), "g.fa.gz.gzi": bgzipped(gzi, ".gzi")}
+    return Case(what, entries.indexed_genome, files, error=error)
+
+
+INDEXED = [
+    indexed("a .fai index of an earlier version, where a contig was longer",
+        "g.fa.gz.fai: the index is of another file, or of an earlier version of g.fa.gz ('b' begins elsewhere)",
+        fai=CONTIGS.replace(">b", f"{'ACGTTGCAAC' * 6}\n>b")),
+    indexed("a .fai index of an earlier version, without the last contig",
+        "g.fa.gz.fai: the index is of another file, or of an earlier version of g.fa.gz (its last contig ends",
+        fai=CONTIGS.partition(">b")[0]),
+    indexed("a .gzi index of an earlier version", "g.fa.gz.gzi: the index is of another file, or of an earlier version",
+        gzi=CONTIGS.replace("TTG", "TGG").replace("ACG", "CCG", 999)),
+]  # fmt: skip
+
 A = "ACGTTGCAAC" * 5
 SEQUENCES = [Case(what, entries.windows, {name: content}, error=error) for what, name, content, error in [
     ("sequences of unequal length", "a.fa", f">a\n{A}\n>b\n{A[1:]}\n", "a.fa: 1 of 2 sequences have not 50 bases"),
@@ -346,11 +427,36 @@ SEQUENCES = [Case(what, entries.windows, {name: content}, error=error) for what,
         "the header of the sequence 'a' does not tell where it is (as chr1:100-300, with its length)"),
 ]]  # fmt: skip
 
+
+def interrupted(folder: Path) -> bytes:
+    """Return a file whose writer came to half of its sequences."""
+    with h5py.File(folder / "half.h5", "w") as h5:
+        for split in ("train", "valid", "test"):
+            h5.create_dataset(f"X_{split}", (20, 50), np.uint8, chunks=(5, 50))[:10] = 1
+            h5[f"Y_{split}"] = np.arange(20) % 2
+    return (folder / "half.h5").read_bytes()
+
+
+def virtual(folder: Path) -> bytes:
+    """Return a file whose sequences are in another one, which is not there."""
+    with h5py.File(folder / "whole.h5", "w") as h5:
+        for split in ("train", "valid", "test"):
+            layout = h5py.VirtualLayout((20, 50), np.uint8)
+            layout[:] = h5py.VirtualSource("elsewhere.h5", split, (20, 50))
+            h5.create_virtual_dataset(f"X_{split}", layout)
+            h5[f"Y_{split}"] = np.arange(20) % 2
+    return (folder / "whole.h5").read_bytes()
+
+
 ARRAYS = [Case(what, entries.arrays, {"a.h5": content}, error=error) for what, content, error in [
     ("an HTML page", PAGE, "a.h5: it is an HTML or XML page, not an HDF5 file"),
     ("text", "X" * 500, "a.h5: it is not an HDF5 file (its first bytes are b'XXXXXXXX')"),
     ("an empty file", b"", "a.h5: it is not an HDF5 file"),
     ("no such file", lambda folder: None, "a.h5: there is no such file"),
+    ("rows that were never written", interrupted,
+        "a.h5: '/X_train' has 2 of 4 chunks, and the others were never written. Was the program"),
+    ("a file missing that a virtual array is made of", virtual,
+        "a.h5: '/X_train' is made of files of which one is missing: elsewhere.h5"),
 ]]  # fmt: skip
 
 DATA = np.random.default_rng(0).bytes(300_000)
@@ -474,6 +580,16 @@ NAMED = [
         "t.bedGraph: line 1: a row of contig, start, end and value is expected"),
     named("a BAM file without index", {**FASTA, "a.bam": bam(index=False)}, SIGNAL % "a.bam",
         "tasks.mine.dataset.tracks.t.file: a.bam: it has no index (a.bam.bai beside it). Make it: samtools index"),
+    named("a BAM file with the index of an earlier version",
+        {**FASTA, "a.bam": bam(reads=[*READS, {"contig": 1, "start": 9, "cigar": "20M"}]),
+         "a.bam.bai": index_of_earlier},
+        SIGNAL % "a.bam", "a.bam: the index is of another file, or of an earlier version of a.bam"),
+    named("gaps that are no table of UCSC and no BED file", {**FASTA, "gap.txt": "585\tchr1\tx\t9\n"},
+        "{kind: matrix, genome: @g.fa, length: 400, crop: 0, bin: 10, tracks: {t: {file: @a.bed, no_data: zero}}, "
+        "regions: {contigs: {gaps: @gap.txt}, split: {valid: [chr2], test: [chr3]}}}",
+        "tasks.mine.dataset.regions.contigs.gaps: gap.txt: line 1: a row of contig, start and end is expected"),
+    named("an HDF5 file whose rows were never written", {"a.h5": interrupted}, "{kind: hdf5, file: @a.h5}",
+        "tasks.mine.dataset: a.h5: '/X_train' has 2 of 4 chunks, and the others were never written"),
     named("gzipped text for a BAM file", {**FASTA, "a.bam": gz(GOOD)}, SIGNAL % "a.bam", "a.bam: it is not a BAM file"),
 ]  # fmt: skip
 
@@ -486,6 +602,7 @@ TABLES = {
     "Chain files": ("`cisflow liftover`", CHAINS),
     "Intervals that are lifted": ("`cisflow liftover`, and tracks with `lift`", LIFTED),
     "Genomes": ("the rule `index_genome`", GENOME),
+    "Genomes with indices": ("`cisflow embed`, and all that reads an indexed genome", INDEXED),
     "Sequences": ("a data set of FASTA files", SEQUENCES),
     "Arrays": ("a data set of HDF5 files", ARRAYS),
     "Downloads": ("the rule `fetch_source`", FETCHED),

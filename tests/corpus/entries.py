@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 from tests.config.conftest import project
 from tests.datasets.genomes import BY_CHROMOSOME, SPLITS, make_genome
 from tests.tracks.signals import SIZES, settings
@@ -28,7 +29,7 @@ from cisflow.datasets.make import make_dataset, table_path
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader
 from cisflow.sources.fetch import Wanted, fetch
-from cisflow.tracks.genome import index_genome
+from cisflow.tracks.genome import Genome, index_genome
 from cisflow.tracks.matrix import bin_track
 
 ROOT = Path(__file__).parents[2]
@@ -82,9 +83,10 @@ def track(folder: Path, file: Path, **changes: Any) -> Came:
     """Bin a track over regions of a genome of two contigs."""
     (folder / "regions.tsv").write_text(REGIONS)
     lift = [str(folder / name) for name in changes.pop("lift", [])]
+    sizes = changes.pop("sizes", SIZES)
     spec = settings(file, **{"no_data": "nan", "lift": lift} | changes)
     out = folder / "out"
-    notes = bin_track(folder / "regions.tsv", "a", spec, SIZES, "toy.fa", 10, 0, 1, out / "0.h5", out / "0.tsv")
+    notes = bin_track(folder / "regions.tsv", "a", spec, sizes, "toy.fa", 10, 0, 1, out / "0.h5", out / "0.tsv")
     with h5_reader(out / "0.h5", "track/1") as h5:
         return h5["values"][:].tobytes(), "; ".join([*notes, (out / "0.tsv").read_text()])
 
@@ -93,6 +95,12 @@ def genome(folder: Path, file: Path) -> Came:
     """Index a genome."""
     counts = index_genome(file, folder / "out" / "g.fa.gz")
     return (folder / "out" / "g.fa.gz").read_bytes(), str(counts)
+
+
+def indexed_genome(folder: Path, file: Path) -> Came:
+    """Read a genome with the indices that are beside it."""
+    with Genome(file) as found:
+        return [found.letters(np.array([name]), np.array([0]), n).tobytes() for name, n in found.sizes.items()], ""
 
 
 def lifted(folder: Path, file: Path, chain: str = "a.chain", out: str = "out/b.bed") -> Came:

@@ -205,6 +205,7 @@ def test_the_table_of_quality_counts_by_hand(tmp_path):
     found = {(target, quantity): float(value) for split, target, quantity, value in rows if split == "train"}
     assert found == {
         ("all", "sequences"): 3, ("all", "dropped_sequences"): 3, ("all", "gc_content"): (9 / 12 + 3 / 12) / 2,
-        ("all", "unknown_bases"): 12, ("all", "unmeasured_labels"): 0, ("all", "labels_not_finite"): 0,
+        ("all", "unknown_bases"): 12, ("all", "without_known_base"): 1, ("all", "unmeasured_labels"): 0,
+        ("all", "labels_not_finite"): 0,
         ("bound", "positives"): 3, ("bound", "masked_fraction"): 0,
     }  # fmt: skip

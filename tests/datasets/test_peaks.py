@@ -194,6 +194,17 @@ def test_the_order_of_rows_in_a_file_does_not_matter(tmp_path, contigs):
     assert all(np.array_equal(one[name].y, other[name].y) for name in SPLITS)
 
 
+def test_peaks_beyond_their_contig_are_left_out_if_that_is_asked(tmp_path, contigs):
+    peaks = random_peaks(0)
+    sound = made(tmp_path, spec(tmp_path, [("K562", "CTCF")], lambda n: peaks))
+    more = spec(tmp_path, [("K562", "CTCF")], lambda n: [*peaks, ("chr4", 700, 778)], rows_beyond_contig="drop")
+    found = made(tmp_path, more)
+    assert account(tmp_path, "peaks")["contig:row_beyond_contig"] == -1
+    for name in SPLITS:
+        np.testing.assert_array_equal(found[name].id, sound[name].id)
+        np.testing.assert_array_equal(found[name].y, sound[name].y)
+
+
 BAD_FILES = {
     "no peak covers enough": ([("chr1", 5, 6)], {}, "no bin of the genome has a label"),
     "peaks beyond the contig": ([("chr4", 770, 778)], {}, "ends beyond the contig"),

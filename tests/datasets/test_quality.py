@@ -108,7 +108,8 @@ def test_rows_gc_and_unknown_bases_by_class(tmp_path, monkeypatch, block):
         assert single == {
             "all sequences": len(y), "all dropped_sequences": 0, "all gc_content": pytest.approx(np.nanmean(gc)),
             "all unknown_bases": (split.x == 4).sum(), "all unmeasured_labels": (~mask).sum(),
-            "all labels_not_finite": 0, "bound positives": y[mask].sum(),
+            "all without_known_base": (split.x == 4).all(1).sum(), "all labels_not_finite": 0,
+            "bound positives": y[mask].sum(),
             "bound masked_fraction": pytest.approx((~mask).mean()),
         }  # fmt: skip
     assert set(found["part"]) == {"targets", "rows", "gc", "unknown", "fraction"}

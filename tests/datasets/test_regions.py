@@ -125,12 +125,28 @@ def test_bed_files_that_are_refused(tmp_path, rows, regions, message):
         make_regions(spec({"bed": bed(tmp_path, rows), **regions}), SIZES, "g")
 
 
+def test_rows_beyond_their_contig_are_left_out_and_gaps_are_cut_if_that_is_asked(tmp_path):
+    rows = {"bed": bed(tmp_path, [*ROWS, "chr1 950 1050 train"]), "split": {"column": 3}}
+    contigs = {"contigs": {"gaps": bed(tmp_path, ["chr2 450 501", "chr3 400 410"], "g.bed")}, "split": BY_CHROM}
+    for regions in (rows, contigs):
+        with pytest.raises(CisflowError, match="ends beyond the contig, which has"):
+            make_regions(spec(regions), SIZES, "g")
+    drop = {"rows_beyond_contig": "drop"}
+    table, account = make_regions(spec(rows | drop), SIZES, "g")
+    assert table.equals(make_regions(spec(rows | {"bed": bed(tmp_path)}), SIZES, "g")[0])
+    assert moved(account)["genome", "row_beyond_contig"] == -1
+    table, account = make_regions(spec(contigs | drop), SIZES, "g")
+    assert table.filter(pl.col("chrom") == "chr2")["end"].max() <= 450
+    assert moved(account, "gaps") == {("read", ""): 2, ("genome", "row_beyond_contig"): -1, ("kept", ""): 1}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"585\tchr1\tx\t5\n", "a row is not as in UCSC's tables"),
-        (b"chr1\t5\n", "a row is not as in UCSC's tables"),
-        (b"585\tchr1\t9\t5\n", "line 1: start and end are no interval"),
+        (b"585\tchr1\tx\t5\n", "line 1: a row is contig, start and end"),
+        (b"chr1\t5\n", "line 1: a row is contig, start and end"),
+        (b"585\tchr1\t9\t5\n", "line 1: 9 to 5 is no interval"),
+        (b"585\tchr1\t1\t5\n585\tchr1\t9\tx\n", "line 2: a row is contig, start and end"),
         (gzip.compress(b"585\tchr1\t1\t5\n" * 99, mtime=0)[:-12], "truncated or damaged"),
         (b"585\tchrX\t0\t5\n", "none of its contigs"),
     ],

@@ -104,6 +104,25 @@ def test_unknown_bases_and_blacklists(tmp_path):
     assert found["train"].id.astype(str).tolist() == ["chr1:960-1010", "chr1:3075-3125"]
     moved = account(tmp_path)
     assert (moved["unknown:unknown_bases"], moved["blacklist:overlaps"]) == (-2, -1)
+    table = bed(tmp_path, [(585, "chr1", 3024, 3030, 1, "N"), (585, "chr1", 3060, 3075, 2, "N")], "gap.txt")
+    again = made(tmp_path, spec(tmp_path, item, blacklist=[table], max_unknown=0.3))
+    assert again["train"].id.tolist() == found["train"].id.tolist()
+
+
+def test_rows_beyond_their_contig_are_left_out_if_that_is_asked(tmp_path, contigs):
+    """Those of a blacklist are cut at the end of the contig."""
+    rows = [row[:3] for row in peaks()]
+    item = {"bed": bed(tmp_path, [*rows, ("chr1", 6000, 6031), ("chr1", 5900, 5901)]), "target": 1}
+    black = bed(tmp_path, [("chr1", 5890, 9999)], "black.bed")
+    pool = bed(tmp_path, [("chr1", 6000, 6031), *[(name, n, n + 50) for name in ("chr1", "chr2", "chr3")
+        for n in range(0, 3000, 50)]], "pool.bed")  # fmt: skip
+    more = {"blacklist": [black], "negatives": {"pool": pool}, "max_unknown": 1}
+    with pytest.raises(CisflowError, match="a.bed, line 121: chr1:6000-6031 ends beyond the contig"):
+        made(tmp_path, spec(tmp_path, item, **more))
+    made(tmp_path, spec(tmp_path, item, **more, rows_beyond_contig="drop"))
+    moved = account(tmp_path)
+    assert (moved["contig:row_beyond_contig"], moved["blacklist:overlaps"]) == (-1, -1)
+    assert account(tmp_path, "candidates")["contig:row_beyond_contig"] == -1
 
 
 def test_a_place_is_there_once(tmp_path, contigs):

@@ -36,7 +36,7 @@ def segment(header, name, contig, start, cigar, flag=0, quality=60, sequence=Non
     read = pysam.AlignedSegment(header)
     read.query_name, read.flag, read.reference_id, read.reference_start = name, flag, contig, start
     read.mapping_quality, read.cigarstring = quality, cigar
-    count = sum(n for op, n in read.cigartuples if op in (0, 1, 4))
+    count = sum(n for op, n in read.cigartuples or [(0, 10)] if op in (0, 1, 4))
     read.query_sequence = sequence or "A" * count
     if mate is not None:
         read.next_reference_id, read.next_reference_start, read.template_length = contig, mate, length

@@ -21,6 +21,7 @@ from cisflow.tracks.contig_windows import (
     starts_in,
     unmappable_fraction,
     without_gaps,
+    without_largest,
 )
 
 BY_CHROM = {"valid": ["b"], "test": ["c"]}
@@ -46,6 +47,13 @@ def test_the_longest_contig_is_broken_in_half_until_none_is_above_the_limit():
     assert sorted(found) == [("a", 0, 25), ("a", 25, 50), ("a", 50, 75), ("a", 75, 100), ("b", 10, 35),
         ("c", 0, 25), ("c", 25, 38), ("c", 38, 51)]  # fmt: skip
     assert broken([Contig("b", 10, 35)], 25) == [("b", 10, 35)]
+
+
+def test_contigs_have_the_order_of_a_heap_that_they_are_pushed_to():
+    """To make a heap of them all at once would give c, b, a."""
+    a, b, c = (Contig(chrom, 0, size) for chrom, size in (("a", 1), ("b", 2), ("c", 3)))
+    assert broken([a, b, c], 10) == [c, a, b]
+    assert without_largest([c, a, b]) == [b, a]
 
 
 def test_neighbours_of_one_split_are_joined():
@@ -137,28 +145,27 @@ def test_a_genome_worked_by_hand():
     assert total(counts, "windows") == len(table)
 
 
-def plain(sizes, length, crop, above, strides, shares, seed, lose):
+def plain(sizes, length, crop, above, strides, split, seed, lose, gaps=()):
     """The algorithm said again, contig by contig, with the generators of the original program."""
     draw, shuffle, target = np.random.RandomState(seed), random.Random(seed), length - 2 * crop
-    heap = [(-size, (chrom, 0, size)) for chrom, size in sizes.items() if size >= target]
-    heapq.heapify(heap)
-    while -heap[0][0] > above:
+    heap = []
+    for chrom, size in sizes.items():
+        edges = [0, *(edge for name, *gap in gaps if name == chrom for edge in gap), size]
+        for start, end in zip(edges[::2], edges[1::2], strict=True):
+            contig = (start - end, (chrom, start, end))
+            if end - start >= target and above:
+                heapq.heappush(heap, contig)
+            elif end - start >= target:
+                heap.append(contig)
+    while above and -heap[0][0] > above:
         _, (chrom, start, end) = heapq.heappop(heap)
         middle = start + (end - start) // 2
         heapq.heappush(heap, (start - middle, (chrom, start, middle)))
         heapq.heappush(heap, (middle - end, (chrom, middle, end)))
-    if lose:
+    if above and lose:
         heapq.heappop(heap)
-    contigs = sorted(((-size, contig) for size, contig in heap), reverse=True)
-    whole = sum(size for size, _ in contigs)
-    valid, test = (share * whole for share in shares)
-    lack, parts = [whole - valid - test, valid, test], ([], [], [])
-    for size, contig in contigs:
-        now = [max(1, lack[0]), max(0, lack[1]), max(0, lack[2])]
-        now[1:] = [0 if size > 0.2 * gap else gap for gap in now[1:]]
-        chosen = draw.choice(range(3), 1, p=[gap / sum(now) for gap in now])[0]
-        parts[chosen].append(contig)
-        lack[chosen] -= size
+    by_chromosome = isinstance(split["valid"], list)
+    parts = (plain_chromosomes if by_chromosome else plain_shares)(heap, split["valid"], split["test"], draw)
     rows = []
     for name, part, stride in zip(("train", "valid", "test"), parts, strides, strict=True):
         of_chrom, own = {}, []
@@ -179,16 +186,59 @@ def plain(sizes, length, crop, above, strides, shares, seed, lose):
     return rows
 
 
+def plain_chromosomes(heap, valid, test, _draw):
+    parts = ([], [], [])
+    for _, contig in heap:
+        parts[1 if contig[0] in valid else 2 if contig[0] in test else 0].append(contig)
+    return parts
+
+
+def plain_shares(heap, valid, test, draw):
+    contigs = sorted(((-size, contig) for size, contig in heap), reverse=True)
+    whole = sum(size for size, _ in contigs)
+    lack, parts = [whole - valid * whole - test * whole, valid * whole, test * whole], ([], [], [])
+    for size, contig in contigs:
+        now = [max(1, lack[0]), max(0, lack[1]), max(0, lack[2])]
+        now[1:] = [0 if size > 0.2 * gap else gap for gap in now[1:]]
+        chosen = draw.choice(range(3), 1, p=[gap / sum(now) for gap in now])[0]
+        parts[chosen].append(contig)
+        lack[chosen] -= size
+    return parts
+
+
 @pytest.mark.parametrize("lose", [False, True])
 @pytest.mark.parametrize("seed", [44, 1])
 def test_shares_and_order_are_those_of_the_original_program(seed, lose):
     sizes = {"a": 100_000, "b": 70_001, "c": 33_333, "d": 900, "e": 50}
+    fractions = {"valid": 0.1, "test": 0.2}
     layout = Layout(length=200, crop=40, break_above=2000, stride_train=70, stride_test=121,
-        fractions={"valid": 0.1, "test": 0.2}, seed=seed, lose_contig=lose)  # fmt: skip
+        fractions=fractions, seed=seed, lose_contig=lose)  # fmt: skip
     table, counts = contig_windows(sizes, layout)
-    assert table.rows() == plain(sizes, 200, 40, 2000, (70, 121, 121), (0.1, 0.2), seed, lose)
+    assert table.rows() == plain(sizes, 200, 40, 2000, (70, 121, 121), fractions, seed, lose)
     lost = [entry for entry in counts if entry.reason == "compat_lost"]
     assert [entry.unit for entry in lost if entry.count < 0] == ["contigs", "bases"] * lose
+
+
+def random_genome(seed):
+    """Return sizes of chromosomes, in any order of their names, and gaps in them."""
+    rng, gaps = np.random.default_rng(seed), []
+    sizes = {f"c{number}": int(rng.integers(1000, 9000)) for number in rng.permutation(rng.integers(3, 9))}
+    for chrom, size in sizes.items():
+        edges = np.sort(rng.choice(size, 2 * rng.integers(0, 4), replace=False)).reshape(-1, 2)
+        gaps += [(chrom, start, end) for start, end in edges.tolist()]
+    return sizes, gaps
+
+
+@pytest.mark.parametrize("above", [None, 500])
+@pytest.mark.parametrize("lose", [False, True])
+def test_order_of_windows_split_by_chromosome_is_that_of_the_original_program(lose, above):
+    for seed in range(35):
+        sizes, gaps = random_genome(seed)
+        split = dict(zip(("valid", "test"), ([chrom] for chrom in sizes), strict=False))
+        layout = Layout(60, 10, above, stride_train=30, stride_test=50, chromosomes=split, lose_contig=lose)
+        table, counts = contig_windows(sizes, layout, intervals(*gaps))
+        assert table.rows() == plain(sizes, 60, 10, above, (30, 50, 50), split, 44, lose, gaps)
+        assert any(entry.reason == "compat_lost" for entry in counts) == bool(lose and above)
 
 
 def test_splits_are_near_their_shares_and_apart():

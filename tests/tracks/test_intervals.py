@@ -6,6 +6,7 @@ import pytest
 
 from cisflow.errors import CisflowError
 from cisflow.tracks import intervals
+from cisflow.tracks.beginnings import wrong_beginning
 from cisflow.tracks.contigs import on_genome, reconcile
 from cisflow.tracks.intervals import NARROW_PEAK, read_intervals
 
@@ -23,7 +24,7 @@ def test_the_fast_way_reads_what_the_slow_way_reads(tmp_path, name):
     start = rng.integers(0, 10**6, 2000)
     rows = (f"chr{n % 5}\t{a}\t{a + 7}\tp{n}\t0\t-\t{a / 7}\t1\t1\t{a % 7}\n" for n, a in enumerate(start.tolist()))
     path = write(tmp_path, "".join(rows), name)
-    fast, slow = intervals._fast(path, NARROW_PEAK), intervals._slow(path, NARROW_PEAK)
+    fast, slow = intervals._fast(path, NARROW_PEAK, 0), intervals._slow(path, NARROW_PEAK, 0)
     assert fast is not None
     assert fast.equals(slow.select(fast.columns))
     assert fast.schema == slow.select(fast.columns).schema
@@ -75,11 +76,53 @@ def table(*rows) -> pl.DataFrame:
 
 
 def test_intervals_on_other_contigs_are_left_out_and_counted():
-    found, dropped = on_genome(table(("1", 5, 9), ("chrUn", 1, 2), ("2", 0, 50)), SIZES, "a.bed", "g.fa")
-    assert found.rows() == [("chr1", 5, 9, 1), ("chr2", 0, 50, 3)]
-    assert dropped == 1
+    found = on_genome(table(("1", 5, 9), ("chrUn", 1, 2), ("2", 0, 50)), SIZES, "a.bed", "g.fa")
+    assert found.table.rows() == [("chr1", 5, 9, 1), ("chr2", 0, 50, 3)]
+    assert (found.elsewhere, found.beyond) == (1, 0)
 
 
-def test_an_interval_beyond_its_contig_is_of_another_assembly():
-    with pytest.raises(CisflowError, match=r"a.bed, line 2: chr2:0-51 ends beyond the contig, which has 50 bases"):
-        on_genome(table(("chr1", 5, 9), ("chr2", 0, 51)), SIZES, "a.bed", "g.fa")
+@pytest.mark.parametrize(
+    ("sound", "verdict"),
+    [
+        (1, r"1 of 2 rows are so: is the file of another assembly\? 'rows_beyond_contig: drop' goes on without"),
+        (99, "1 of 100 rows are so, and the others fit: it is hardly of another assembly. 'rows_beyond_contig: drop'"),
+    ],
+)
+def test_an_interval_beyond_its_contig_is_refused_with_due_certainty(sound, verdict):
+    rows = table(*[("chr1", 5, 9)] * sound, ("chr2", 0, 51))
+    where = f"a.bed, line {sound + 1}: chr2:0-51 ends beyond the contig, which has 50 bases in g.fa. "
+    with pytest.raises(CisflowError, match=where + verdict):
+        on_genome(rows, SIZES, "a.bed", "g.fa")
+
+
+def test_intervals_beyond_their_contig_are_left_out_or_cut_if_that_is_asked():
+    rows = table(("chr1", 5, 9), ("chr2", 40, 51), ("chr2", 50, 60))
+    dropped, cut = (on_genome(rows, SIZES, "a.bed", "g.fa", way) for way in ("drop", "cut"))
+    assert dropped.table.rows() == [("chr1", 5, 9, 1)]
+    assert cut.table.rows() == [("chr1", 5, 9, 1), ("chr2", 40, 50, 2)]
+    assert dropped.beyond == cut.beyond == 2
+
+
+TABLE = "585\tchr1\t0\t10\t1\tN\t10\ttelomere\tno\n9\tchr2\t20\t30\t5\tN\t10\tcontig\tno\n"
+HEADER = "#bin\tchrom\tchromStart\tchromEnd\tix\tn\tsize\ttype\tbridge\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "lines"),
+    [
+        ("gap.txt", TABLE, [1, 2]),
+        ("gap.txt.gz", TABLE, [1, 2]),
+        ("gap.TXT", TABLE, [1, 2]),
+        ("hg38.gaps", TABLE, [1, 2]),
+        ("gap.txt", HEADER + TABLE, [2, 3]),
+        ("gap.txt", TABLE.replace("\n", "\r\n"), [1, 2]),
+        ("gap.txt", TABLE.replace("\n", "\n\n"), [1, 3]),
+        ("gap.txt", "chr1\t0\t10\nchr2\t20\t30\n", [1, 2]),
+        ("gaps.bed", "chr1\t0\t10\nchr2\t20\t30\n", [1, 2]),
+    ],
+)
+def test_a_table_of_ucsc_is_told_from_a_bed_file_by_its_first_row(tmp_path, name, text, lines):
+    found = read_intervals(write(tmp_path, text, name), tables=True)
+    assert found.select("chrom", "start", "end").rows() == [("chr1", 0, 10), ("chr2", 20, 30)]
+    assert found["line"].to_list() == lines
+    assert wrong_beginning(tmp_path / name, "places") is None

@@ -160,13 +160,23 @@ def test_chains_of_other_assemblies_are_refused(tmp_path):
     with pytest.raises(CisflowError, match=r"none of its contigs \(chrX\) is in old.fa"):
         read(settings(path, no_data="nan", lift=[there]), [0], [0], 1, 16)
     there = chain(tmp_path, chain_text(9, "chr1", "chrX", [(64, 0, 0)], size=6000))
-    with pytest.raises(
-        CisflowError, match="starts from an assembly whose 'chr1' has 6,000 bases, and old.fa has 5,000"
-    ):
+    message = "'chr1' has 6,000 bases in it, and 5,000 in old.fa. It is a chain of other assemblies, or of the other"
+    with pytest.raises(CisflowError, match=message):
         read(settings(path, no_data="nan", lift=[there]), [0], [0], 1, 16)
     there = chain(tmp_path, chain_text(9, "chr1", "chrX", [(64, 0, 0)], target_size=5500))
     with pytest.raises(CisflowError, match="'chrX' has 6,000 bases in it, and 5,500 in the target of"):
         read(settings(path, no_data="nan", lift=[there]), [0], [0], 1, 16)
+
+
+def test_a_contig_of_another_size_in_a_chain_is_an_error_only_for_a_region_on_it(tmp_path):
+    path = write_bigwig(tmp_path / "a.bw", [("chrX", 0, 6000, 1.0)], NEW)
+    texts = [chain_text(9, "chr1", "chrX", [(64, 0, 0)]), chain_text(9, "chrM", "chrX", [(9, 0, 0)], size=19)]
+    track, sizes = settings(path, no_data="nan", lift=[chain(tmp_path, *texts)]), {"chrM": 21, "chr1": 5000}
+    assert read(track, [1], [0], 1, 16, sizes)[1].all()
+    with pytest.raises(CisflowError, match="'chrM' has 19 bases in it, and 21 in old.fa. 1 of 2 contigs have the same"):
+        read(track, [1, 0], [0, 0], 1, 16, sizes)
+    with Source(track, sizes, "old.fa") as source:
+        assert source.notes[0].endswith("1 contigs have another size than in old.fa and are not used: chrM")
 
 
 def regions_of(tmp_path, starts, length=160, chrom="chr1"):

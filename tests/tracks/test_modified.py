@@ -7,12 +7,13 @@ import resource
 import numpy as np
 import pyBigWig
 import pytest
-from tests.tracks.signals import write_bam
+from tests.tracks.signals import opened, write_bam
 
 from cisflow.errors import CisflowError
 from cisflow.tables import READ_COUNTS, read_tsv
 from cisflow.tracks.genome import index_genome
 from cisflow.tracks.modified import Calls, write_calls
+from cisflow.tracks.signal import Assembly
 
 REFERENCE = "TTACGATCGAAATTCCACGTTTACGATCGAAATTCCACGT"
 SIZES = {"chr1": 40}
@@ -41,7 +42,7 @@ def calls_of(tmp_path, genome, reads, settings=None, sizes=None, **keys):
     for paths in outputs.values():
         for path in paths:
             with pyBigWig.open(str(path)) as file:
-                found[path.stem] = {a: v for a, _, v in file.intervals("chr1")}
+                found[path.stem] = {a: v for a, _, v in file.intervals("chr1") or ()}
     return found, tally
 
 
@@ -103,6 +104,73 @@ def test_reads_are_left_out_for_a_reason(tmp_path, genome):
     assert tally["left out: mapping quality"] == tally["left out: no tags MM and ML"] == 1
 
 
+# Tags of a read with five As and two Cs, and its MN.
+DO_NOT_FIT = {
+    "more calls than bases": (("A+a,0,0,0,0,0,0;C+m,0;", [200] * 7), {}),
+    "a call beyond the sequence": (("A+a,0;C+m,1,1;", [200] * 3), {}),
+    "too few probabilities": (("A+a,0;C+m,0,0;", [200] * 2), {}),
+    "too many probabilities": (("A+a,0;C+m,0;", [200] * 3), {}),
+    "another length in MN": (("A+a,0;C+m,0;", [200] * 2), {"mn": 12}),
+    "no end": (("A+a,0;C+m,0", [200] * 2), {}),
+    "no tag at all": (("5mC", [200] * 2), {}),
+}
+
+
+@pytest.mark.parametrize("case", DO_NOT_FIT)
+def test_a_read_whose_tags_do_not_fit_is_left_out_and_counted(tmp_path, genome, case, capfd):
+    """It is not a read whose bases are all unmodified."""
+    tags, more = DO_NOT_FIT[case]
+    sound = read(("A+a,0;C+m,0;", [200, 250]))
+    broken = read(tags)
+    broken["tags"] += [("MN", more["mn"])] if more else []
+    wanted, _ = calls_of(tmp_path, genome, [sound])
+    found, tally = calls_of(tmp_path, genome, [sound, broken])
+    assert found == wanted
+    assert tally["used"] == tally["left out: the tags MM, ML and MN do not fit the sequence"] == 1
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("mn", "used"), [(None, 1), (10, 2), (15, 1)])
+def test_a_hard_clipped_read_counts_if_the_tag_mn_says_that_its_tags_fit(tmp_path, genome, mn, used):
+    clipped = read(("A+a,0;C+m,0;", [200, 250]), cigar="5H10M")
+    clipped["tags"] += [("MN", mn)] if mn else []
+    found, tally = calls_of(tmp_path, genome, [read(("A+a,0;C+m,0;", [200, 250])), clipped])
+    assert found["modCpG"] == {3: used, 7: 0}
+    assert tally["used"] == used
+    assert tally["left out: hard-clipped without the tag MN"] == (mn is None)
+
+
+def test_codes_may_be_numbers_of_chebi(tmp_path, genome):
+    letters = calls_of(tmp_path, genome, [read(("A+a,0,1;C+m?,0;C+h?,1;", [200, 10, 250, 255]))])
+    numbers = calls_of(tmp_path, genome, [read(("A+28871,0,1;C+27551?,0;C+76792?,1;", [200, 10, 250, 255]))])
+    assert numbers == letters
+    assert letters[0]["validCpG"] == {3: 1}
+
+
+@pytest.mark.parametrize(("tags", "kind", "other"), [
+    (("C+h?,0,0;C+m?,0,0;", [5, 5, 250, 250]), "CpG", "mA"), (("A+a,0;", [250]), "mA", "CpG")])  # fmt: skip
+def test_a_file_with_calls_of_one_kind_serves_tracks_of_that_kind(tmp_path, genome, tags, kind, other):
+    found, tally = calls_of(tmp_path, genome, [read(tags)])
+    assert sum(found[f"mod{kind}"].values()) == {"CpG": 2, "mA": 1}[kind]
+    assert found[f"valid{other}"] == found[f"mod{other}"] == {}
+    assert (tally[f"calls of {kind}"], tally[f"calls of {other}"]) == (len(found[f"valid{kind}"]), 0)
+    assembly = Assembly("g", SIZES)
+    with opened(tmp_path / f"valid{kind}.bw", assembly) as signal:
+        assert np.nansum(signal.values("chr1", 0, 40)) == len(found[f"valid{kind}"])
+    with opened(tmp_path / f"valid{other}.bw", assembly) as signal:
+        assert np.isnan(signal.values("chr1", 0, 40)).all()
+
+
+def test_reads_without_a_cigar_string_and_on_other_contigs_are_counted(tmp_path, genome):
+    good = ("A+a,0;C+m,0;", [200, 250])
+    reads = [read(good), read(good, cigar=None), read(good, contig=1), read(good, contig=2), read(good, contig=2)]
+    wanted, _ = calls_of(tmp_path, genome, [read(good)])
+    found, tally = calls_of(tmp_path, genome, reads, sizes={"chr1": 40, "chrM": 16, "scaffold": 30})
+    assert found == wanted
+    assert tally["left out: no CIGAR"] == 1
+    assert tally["left out: their contig is not in the genome, or has another size there"] == 3
+
+
 def test_blocks_do_not_change_calls(tmp_path, genome, monkeypatch):
     rng = np.random.default_rng(0)
     reads = []
@@ -126,8 +194,8 @@ def test_what_is_refused(tmp_path, genome):
         calls_of(tmp_path, genome, [read(("", []))])
     with pytest.raises(CisflowError, match="'chr1' has 41 bases in it, and 40 in"):
         calls_of(tmp_path, genome, [read(good)], sizes={"chr1": 41})
-    with pytest.raises(CisflowError, match="no read has a call of CpG that the reference agrees with"):
-        calls_of(tmp_path, genome, [read(("A+a?,0;", [200]))])
+    with pytest.raises(CisflowError, match="no read has a call of mA or CpG that the reference agrees with"):
+        calls_of(tmp_path, genome, [read(("C+h?,0;", [200]))])
     with pytest.raises(CisflowError, match="the threshold is 256"):
         Calls(threshold=256)
     assert not list(tmp_path.glob("*.bw"))

@@ -19,6 +19,7 @@ from tests.tracks.signals import (
 )
 
 from cisflow.config.tracks import Reads
+from cisflow.errors import CisflowError
 from cisflow.tracks.bam import Bam
 from cisflow.tracks.binning import Source
 from cisflow.tracks.signal import Assembly
@@ -220,6 +221,48 @@ def test_fragments_count_once(tmp_path):
     found, bam = of_bam(tmp_path, 190, 320, pair, count="fragments", max_fragment=500)
     np.testing.assert_array_equal(found, [1] * 110 + [0] * 20)
     assert any("1 reads of fragments that are too long" in note for note in bam.notes)
+
+
+@pytest.mark.parametrize(("count", "total"), [("reads", 20), ("ends", 2), ("fragments", 200)])
+def test_reads_without_a_cigar_string_are_left_out_where_their_bases_count(tmp_path, count, total):
+    reads = [
+        {"contig": 0, "start": 100, "cigar": "10M", "flag": 99, "mate": 290, "length": 200},
+        {"contig": 0, "start": 110, "cigar": None, "flag": 99, "mate": 200, "length": 0},
+        {"contig": 0, "start": 115, "cigar": None, "flag": 16},
+        {"contig": 0, "start": 290, "cigar": "10M", "flag": 147, "mate": 100, "length": -200},
+    ]
+    found, bam = of_bam(tmp_path, 0, 400, reads, count=count)
+    assert found.sum() == total
+    told = f"{tmp_path / 'a.bam'}: 2 reads left out, without a CIGAR string"
+    assert (told in bam.notes) == (count != "fragments")
+
+
+def test_a_contig_of_another_size_is_an_error_only_for_a_region_on_it(tmp_path):
+    """As chrM of hg19, which has 16,571 bases at UCSC and 16,569 elsewhere."""
+    sizes = {"chr1": 1000, "chr2": 400, "chrM": 21}
+    rows = [("chr1", 0, 10, 2.0), ("chrM", 0, 5, 1.0)]
+    write_bigwig(tmp_path / "a.bw", rows, sizes)
+    write_bam(tmp_path / "a.bam", reads_of(rows, sizes), sizes)
+    genome = Assembly("toy.fa", {"chr2": 400, "MT": 19, "chr1": 1000, "chrM": 19}, absent=True)
+    for name in ("a.bw", "a.bam"):
+        with opened(tmp_path / name, genome) as signal:
+            assert np.nansum(signal.values("chr1", 0, 20)) == 20
+            with pytest.raises(
+                CisflowError, match=r"'chrM' has 21 bases in it, and 19 in toy.fa. [12] of [23] contigs"
+            ):
+                signal.values("chrM", 0, 10)
+            assert signal.notes == [
+                f"{tmp_path / name}: 1 contigs have another size than in toy.fa and are not used: chrM"
+            ]
+
+
+@pytest.mark.parametrize(("sizes", "verdict"), [((1001, 400, 19), "2 of 3 contigs have the same size in both"),
+    ((1001, 401, 19), "It is of another assembly")])  # fmt: skip
+def test_a_message_about_sizes_is_as_certain_as_their_number_allows(tmp_path, sizes, verdict):
+    names = ("chr1", "chr2", "chr3")
+    path = write_bigwig(tmp_path / "a.bw", [(name, 0, 5, 1.0) for name in names], dict(zip(names, sizes, strict=True)))
+    with opened(path, Assembly("toy.fa", {**SIZES, "chr3": 19})) as signal, pytest.raises(CisflowError, match=verdict):
+        signal.values("chr1", 0, 10)
 
 
 def test_bed_counts_equal_bam(tmp_path):

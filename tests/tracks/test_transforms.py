@@ -116,3 +116,15 @@ def test_blacklist(tmp_path):
     found, counts = of_track(path, no_data="nan", blacklist={**black, "rule": "clip"}, bins=10, width=18)
     np.testing.assert_allclose(found, [1, 1, 1, 1, 1, 1, 1, 1, (6 + 12 * 9) / 18, 9], rtol=1e-6)
     assert counts["blacklisted", ""] == 0
+
+
+def test_a_blacklist_that_goes_beyond_its_contig_is_cut_if_that_is_asked(tmp_path):
+    path = write_bigwig(tmp_path / "a.bw", [("chr1", 0, 1000, 1.0), ("chr2", 0, 400, 1.0)])
+    # A table of UCSC serves as well.
+    (tmp_path / "gap.txt").write_text("585\tchr1\t150\t1001\t1\tN\n")
+    keys = {"no_data": "nan", "bins": 10, "width": 20, "blacklist": {"file": str(tmp_path / "gap.txt"), "buffer": 0}}
+    with pytest.raises(CisflowError, match=r"gap.txt, line 1: chr1:150-1001 ends beyond the contig"):
+        of_track(path, **keys)
+    found, counts = of_track(path, **keys, rows_beyond_contig="drop")
+    np.testing.assert_array_equal(found, [1] * 7 + [N] * 3)
+    assert counts["blacklisted", ""] == 3

@@ -268,9 +268,9 @@ def broken(tmp_path, how):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("shard missing", r"'/train/x' is made of files of which one is missing: .*1\.h5\. Make it again"),
+        ("shard missing", r"/x' is made of files of which one is missing: .*1\.h5\. Make it again"),
         ("shard truncated", r"1\.h5: the HDF5 file is truncated"),
-        ("labels of bins missing", r"'/train/bins/y' is made of files of which one is missing: .*labels\.h5"),
+        ("labels of bins missing", r"bins/y' is made of files of which one is missing: .*labels\.h5"),
         ("no labels of bins", "'train' has no labels for bins, which linear-probe learns.*dataset: {bins"),
         ("nothing measured", "no label of the split 'train' was measured"),
         ("labels are no numbers", "'train' has labels that are no numbers, and no mask says so"),

@@ -52,7 +52,7 @@ class Pattern:
 
 def read_patterns(path: str | Path) -> list[Pattern]:
     """Read the patterns of a file in modisco-lite's format: positive ones first, each sign in the order of the file."""
-    with h5_reader(path) as h5:
+    with h5_reader(path, check=True) as h5:
         return [
             _pattern(f"{group}.{name}", sign, h5[group][name])
             for sign, group in SIGNS.items()

@@ -177,6 +177,16 @@ def liftover(
     best: Annotated[
         bool, typer.Option("--best", help="Take the best-scoring of several chains; else the interval is dropped.")
     ] = False,
+    kind: Annotated[
+        Literal["auto", "bed", "narrowpeak"],
+        typer.Option(
+            "--format",
+            help="Format of the BED file: summits of narrowPeak are lifted, too. Default: as its rows look.",
+        ),
+    ] = "auto",
+    drop_beyond: Annotated[
+        bool, typer.Option("--drop-beyond", help="Drop rows that end beyond their contig; else they are an error.")
+    ] = False,
 ) -> None:
     """Lift a BED file to another assembly.
 
@@ -185,7 +195,8 @@ def liftover(
     from cisflow.tracks.bed import lift_bed
     from cisflow.tracks.liftover import Rules
 
-    for note in lift_bed(chain, bed, output, Rules(min_fraction, max_length_change, same_strand, best)):
+    rules = Rules(min_fraction, max_length_change, same_strand, best)
+    for note in lift_bed(chain, bed, output, rules, kind, drop_beyond):
         out.print(note, markup=False, soft_wrap=True)
 
 

@@ -8,7 +8,7 @@ from cisflow.config.cs282a import cs282a
 from cisflow.config.places import Genome, Place
 from cisflow.config.splitting import Fractions, Splitting
 from cisflow.config.strict import Name, Strict
-from cisflow.config.tracks import Blacklist, Tracks
+from cisflow.config.tracks import Blacklist, RowsBeyondContig, Tracks
 from cisflow.config.yaml import Section
 
 Split = Literal["train", "valid", "test"]
@@ -33,7 +33,7 @@ class Contigs(Strict):
     """Windows over what of the genome is no gap, as the preprocessing of Basenji lays them."""
 
     gaps: Place | None = Field(
-        None, description="Assembly gaps: a BED file, or the table 'gap' of UCSC (a name that ends in .txt or .txt.gz)."
+        None, description="Assembly gaps: a BED file, or the table gap.txt of UCSC, whose first column is a bin number."
     )
     break_above: PositiveInt | None = Field(
         786_432, description="Contigs longer than this are broken in half, and their parts come to any split."
@@ -45,7 +45,9 @@ class Contigs(Strict):
     snap: PositiveInt = Field(1, description="First positions of target windows are multiples of this.")
     folds: Folds | None = Field(None, description="Folds, instead of `split`; all have the stride of train.")
     seed: int = Field(44, ge=0, lt=2**32, description="Of the random choices.")
-    unmappable: Place | None = Field(None, description="BED file of regions that reads cannot be mapped to.")
+    unmappable: Place | None = Field(
+        None, description="Regions that reads cannot be mapped to: a BED file, or a table of UCSC."
+    )
     umap_threshold: Part = Field(
         0.5, description="Windows with this fraction of unmappable bins, or more, are left out."
     )
@@ -62,6 +64,7 @@ class Regions(Strict):
         "input", description="What the rows of the BED file are: input windows, or target windows (without the crop)."
     )
     contigs: Contigs | None = Field(None, description="Windows over the contigs of the genome, instead of `bed`.")
+    rows_beyond_contig: RowsBeyondContig = "fail"
     split: Splitting | None = Field(
         None, description="With `bed`: of its rows. With `contigs`: chromosomes, or fractions of the bases."
     )

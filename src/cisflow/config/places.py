@@ -104,6 +104,11 @@ Place.model_rebuild()
 Genome.model_rebuild()
 
 
+def _left_out(model: BaseModel, name: str, value: Any) -> bool:
+    condition = type(model).model_fields[name].exclude_if
+    return condition is not None and condition(value)
+
+
 def places_of(value: Any) -> Iterator[Place]:
     """Yield all places in a model, in lists and mappings too, in their order."""
     for _, found in located_places(value):
@@ -128,11 +133,15 @@ def located_places(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tup
 
 
 def with_paths(value: Any, path_of: Callable[[Place], str]) -> Any:
-    """Return a model as plain data, with the path of each place instead of the place."""
+    """Return a model as plain data, with the path of each place instead of the place.
+
+    As in `model_dump`, a field whose `exclude_if` holds is left out. That of a new key holds for its default, so that
+    an upgrade changes the settings of no rule.
+    """
     if isinstance(value, Place):
         return path_of(value)
     if isinstance(value, BaseModel):
-        return {name: with_paths(item, path_of) for name, item in value}
+        return {name: with_paths(item, path_of) for name, item in value if not _left_out(value, name, item)}
     if isinstance(value, dict):
         return {name: with_paths(item, path_of) for name, item in value.items()}
     if isinstance(value, list | tuple):

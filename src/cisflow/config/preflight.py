@@ -1,7 +1,8 @@
 """Checks of the files that a configuration names, before the first job."""
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,15 @@ from cisflow.config.tasks import Task
 from cisflow.datasets.mat5 import is_mat5
 from cisflow.datasets.store import SPLITS
 from cisflow.errors import CisflowError
-from cisflow.io import h5_reader
+from cisflow.io import check_written, h5_reader
 from cisflow.pwm import read_meme
 from cisflow.sources.jaspar import release_ids
 from cisflow.tracks.beginnings import kind_of, wrong_beginning
 from cisflow.tracks.endings import format_of
 
 # What the file at a key of a data set is, whatever its name ends in.
-KINDS = {"lift": "chain", "fasta": "fasta", "bed": "bed", "blacklist": "bed", "unmappable": "bed", "endpoints": "bed"}
+KINDS = {"lift": "chain", "fasta": "fasta", "bed": "bed", "blacklist": "places", "gaps": "places",
+    "unmappable": "places", "endpoints": "bed"}  # fmt: skip
 
 
 def check_files(project: Project) -> None:
@@ -42,20 +44,24 @@ def check_files(project: Project) -> None:
     CisflowError
         All problems of all tasks, a line each.
     """
-    problems = [f"tasks.{name}.dataset{problem}" for name, task in project.tasks.items() for problem in _of(task)]
+    # Many tasks may name the same file.
+    beginning = functools.cache(lambda file, kind: wrong_beginning(Path(file), kind))
+    problems = [
+        f"tasks.{name}.dataset{problem}" for name, task in project.tasks.items() for problem in _of(task, beginning)
+    ]
     for check in (_replaced_files, _missing_chromosomes, _missing_motifs, _misfits):
         problems += check(project)
     if problems:
         raise CisflowError("files that the configuration names have problems:\n" + "\n".join(problems))
 
 
-def _of(task: Task) -> list[str]:
+def _of(task: Task, beginning: Callable[[str, str | None], str | None]) -> list[str]:
     dataset = task.dataset
     if dataset.kind == "hdf5":
         files = [] if dataset.source else [file for file in dataset.files() if Path(file).exists()]
         return [f": {problem}" for file in files for problem in _problems(file, dataset)]
     there = ((keys, file, kind) for keys, file, kind in _local(task) if Path(file).is_file())
-    problems = ((keys, file, wrong_beginning(Path(file), kind)) for keys, file, kind in there)
+    problems = ((keys, file, beginning(file, kind)) for keys, file, kind in there)
     return [f".{'.'.join(keys)}: {file}: {problem}" for keys, file, problem in problems if problem]
 
 
@@ -115,9 +121,20 @@ def _problems(file: str, dataset: Hdf5) -> list[str]:
         with h5_reader(file) as h5:
             keys = [key.format(split=split) for key in (dataset.keys.x, dataset.keys.y) for split in splits]
             missing = [key for key in keys if not isinstance(h5.get(key), h5py.Dataset)]
+            unwritten = [problem for key in keys if key not in missing for problem in _unwritten(h5[key])]
     except CisflowError as error:
         return [str(error)]
+    if unwritten:
+        return unwritten
     return [f"{file}: there is no array {', '.join(missing)}; name the arrays with 'keys'."] if missing else []
+
+
+def _unwritten(array: h5py.Dataset) -> list[str]:
+    try:
+        check_written(array)
+    except CisflowError as error:
+        return [str(error)]
+    return []
 
 
 def _missing_chromosomes(project: Project) -> list[str]:

@@ -11,6 +11,14 @@ from cisflow.tracks.endings import format_of
 Format = Literal["auto", "bigwig", "bedgraph", "bed", "bam"]
 Statistic = Literal["mean", "sum", "max", "min", "median", "mean_sqrt", "sum_sqrt", "peak"]
 NoData = Literal["zero", "nan", "mask", "median", "interpolate"]
+RowsBeyondContig = Annotated[
+    Literal["fail", "drop"],
+    Field(
+        description="Rows of BED and bedGraph files that end beyond their contig: an error, or left out and counted. "
+        "Those of blacklists, gaps and unmappable regions are cut at the end of the contig instead of left out.",
+        exclude_if=lambda value: value == "fail",
+    ),
+]
 # Of the window as a whole; what is lifted may come in pieces.
 OF_WINDOWS = ("median", "interpolate")
 
@@ -94,6 +102,7 @@ class Track(Strict):
     absent_contigs: Literal["refuse", "no_data"] = Field(
         "refuse", description="What to do with regions on a contig that a BigWig or BAM file does not have."
     )
+    rows_beyond_contig: RowsBeyondContig = "fail"
     exp2: bool = Field(False, description="The file has logarithms to the base 2; 2^x is taken of each base.")
     scale: PositiveFloat = Field(1.0, description="Factor, before roots and clipping.")
     soft_clip: PositiveFloat | None = Field(None, description="What is above c becomes c - 1 + sqrt(x - c + 1).")

@@ -10,6 +10,7 @@ from cisflow.config.encode import Query
 from cisflow.config.places import Genome, Place
 from cisflow.config.splitting import Splitting
 from cisflow.config.strict import KeyProblem, Listed, Name, Strict, did_you_mean
+from cisflow.config.tracks import RowsBeyondContig
 
 Split = Literal["train", "valid", "test"]
 Edges = Annotated[
@@ -87,6 +88,7 @@ class Windows(Strict):
     target: Literal["binary", "real"] = Field("binary", description="Labels 0 and 1, or numbers.")
     targets: list[Name] = Field(["label"], min_length=1, description="Names of the labels.")
     edges: Edges = "drop"
+    rows_beyond_contig: RowsBeyondContig = "fail"
     max_unknown: Unknown = 0.5
     contradicting: Literal["fail", "first", "drop"] = Field(
         "fail", description="A window that is there twice with unequal labels: an error, the first counts, or none."
@@ -197,6 +199,7 @@ class Peaks(Strict):
     window: PeakWindow = PeakWindow()
     regions: Regions = Regions()
     edges: Edges = "drop"
+    rows_beyond_contig: RowsBeyondContig = "fail"
     max_unknown: Unknown = 0.5
     blacklist: Listed[Place] = Field([], description="BED files; windows that overlap them are left out.")
     split: Splitting = Field(description="By chromosomes; or at random, windows that overlap together.")

@@ -64,7 +64,7 @@ def add_negatives(
         table = pool[np.sort(rng.permutation(len(pool))[:count])]
         account.drop(len(pool) - len(table), "drawn", "more_than_asked", unit="candidates")
     table = _off(table, settings["distance"], length, axis, taken, "near_window", account)
-    table = _off(table, 0, length, axis, blacklisted(spec["blacklist"], axis, spec["genome"]), "blacklist", account)
+    table = _off(table, 0, length, axis, blacklisted(spec, axis), "blacklist", account)
     table = _unlike(table, positives[0], sequences, account)
     split = _split_candidates(table, spec, sequences, axis, positives[1])
     drawn = draw(sequences.pool(*positives), sequences.pool(table, split), settings, spec["max_unknown"])
@@ -118,8 +118,10 @@ def read_pool(spec: Mapping[str, Any], sequences: Sequences, account: Account) -
     sizes = sequences.genome.sizes
     table = read_intervals(path)
     account.enter(len(table), "read", "", path, "candidates")
-    table, elsewhere = on_genome(table, sizes, path, sequences.genome.path)
+    beyond = spec.get("rows_beyond_contig", "fail")
+    table, elsewhere, wrong = on_genome(table, sizes, path, sequences.genome.path, beyond)
     account.drop(elsewhere, "contig", "not_in_genome", path, "candidates")
+    account.drop(wrong, "contig", "row_beyond_contig", path, "candidates")
     table = table.with_columns(start=(pl.col("start") + pl.col("end") - spec["length"]).floordiv(2))
     size = pl.col("chrom").replace_strict(sizes, return_dtype=pl.Int64)
     inside = table.filter((pl.col("start") >= 0) & (pl.col("start") + spec["length"] <= size))

@@ -16,7 +16,7 @@ import polars as pl
 
 from cisflow.datasets.store import SPLITS, About, Virtual
 from cisflow.errors import CisflowError
-from cisflow.io import h5_reader
+from cisflow.io import check_written, h5_reader
 from cisflow.tables import TARGETS, read_tsv
 from cisflow.tracks.region_table import get_regions
 from cisflow.tracks.shards import Piece, check_shards
@@ -68,12 +68,14 @@ def open_embedded(inputs: Inputs) -> Iterator[Embedded]:
         A file is missing or not right, or they are not of the same windows in the same order.
     """
     with (
-        h5_reader(inputs.embeddings, EMBEDDINGS) as embeddings,
+        h5_reader(inputs.embeddings, EMBEDDINGS, check=False) as embeddings,
         h5_reader(inputs.labels, "dataset/1") as labels,
         h5_reader(inputs.bins or inputs.labels, "dataset/1") as bins,
     ):
         if "shards" in embeddings:
             check_shards(inputs.embeddings, embeddings["shards"], EMBEDDINGS, ("embed_shard", "gather_embeddings"))
+        else:
+            check_written(embeddings["embeddings"])
         regions = get_regions(embeddings).with_columns(
             pl.Series(key, embeddings[f"regions/{key}"][:]) for key in ("padded", "unknown")
         )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cisflow.datasets.mat5 import is_mat5, unpack
 from cisflow.datasets.store import SPLITS, Split, Stream
 from cisflow.errors import CisflowError
-from cisflow.io import h5_reader
+from cisflow.io import check_written, h5_reader
 from cisflow.sequence import ALPHABET, UNKNOWN, encode
 
 # A block has at most so many rows and so many bytes in the file. It is large because MATLAB stores the rows of a file
@@ -119,6 +119,7 @@ class _Array:
             )
         if not isinstance(array, h5py.Dataset) or array.dtype.kind not in kinds:
             raise CisflowError(f"{self.where} is {_kind(array)}, and {'text or ' * ('O' in kinds)}numbers are needed.")
+        check_written(array)
         self._array, self._matlab = array, file.matlab
         axes = slice(None, None, -1 if file.matlab else 1)
         self.shape, self.chunk = array.shape[axes], (array.chunks or (1,))[axes][0]

@@ -120,7 +120,7 @@ def _label_bins(
     window, labels, quality, kept = spec["window"], Labels(file), [], 0
     marks = Marks.none(int((axis.offsets[-1] + axis.sizes[-1]) // window["label"]) + 1)
     for group in groups:
-        sets = [_peaks(spec["endpoints"][number], spec["slop"], genome, axis, account) for number in group.files]
+        sets = [_peaks(spec["endpoints"][number], spec, genome, axis, account) for number in group.files]
         merged = supported(sets, _least(spec["replicates"], len(sets)))
         marks.touched[covered_bins(joined(sets), window["label"])[0]] = True
         bins, bases = covered_bins(merged, window["label"])
@@ -140,15 +140,17 @@ def _least(replicates: str | Mapping[str, int], files: int) -> int:
 
 
 def _peaks(
-    endpoint: Mapping[str, Any], slop: Mapping[str, int], genome: Genome, axis: Axis, account: Account
+    endpoint: Mapping[str, Any], spec: Mapping[str, Any], genome: Genome, axis: Axis, account: Account
 ) -> Intervals:
     """Return the peaks of a file on the axis, extended and clipped at the ends of contigs."""
     path = endpoint["file"]
     table = read_intervals(path)
     account.enter(len(table), "read", "", path, "peaks")
-    table, elsewhere = on_genome(table, genome.sizes, path, genome.path)
+    beyond = spec.get("rows_beyond_contig", "fail")
+    table, elsewhere, wrong = on_genome(table, genome.sizes, path, genome.path, beyond)
     account.drop(elsewhere, "contig", "not_in_genome", path, "peaks")
-    if by := slop.get(endpoint["factor"]):
+    account.drop(wrong, "contig", "row_beyond_contig", path, "peaks")
+    if by := spec["slop"].get(endpoint["factor"]):
         size = pl.col("chrom").replace_strict(genome.sizes, return_dtype=pl.Int64)
         wide = table.with_columns(start=pl.col("start") - by, end=pl.col("end") + by)
         clipped = wide.select(((pl.col("start") < 0) | (pl.col("end") > size)).sum()).item()

@@ -3,6 +3,7 @@
 The file is read once, in blocks; the memory needed does not grow with its rows.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from cisflow.datasets.store import SPLITS
 from cisflow.io import h5_reader, write_tsv
 from cisflow.sequence import UNKNOWN
 from cisflow.tables import DATASET_DISTRIBUTIONS, DATASET_QUALITY
+
+log = logging.getLogger(__name__)
 
 # Bytes of sequences and labels that are looked at together.
 BLOCK_BYTES = 1 << 24
@@ -95,6 +98,12 @@ def write_quality(
         contents = _Contents(targets, h5.attrs["kind"] == "binary", compared)
         pairs = _Pairs(contents)
         seen = {split: _read(h5[split], contents, pairs) for split in SPLITS}
+    for split, own in seen.items():
+        if empty := own.rows.unknown[-1]:
+            log.warning(
+                "%s: %s of %s sequences of %s have no known base; were they written by the program that made them?",
+                dataset, f"{empty:,}", f"{own.rows.count.sum():,}", split,
+            )  # fmt: skip
     scalars = [{"split": split} | row for split, own in seen.items() for row in own.scalars(targets)]
     write_tsv(quality, DATASET_QUALITY, [*scalars, *further])
     write_tsv(distributions, DATASET_DISTRIBUTIONS, _distributions(contents, seen, pairs))
@@ -262,6 +271,7 @@ class _Seen:
             "dropped_sequences": self.dropped,
             "gc_content": rows.gc_total / rows.with_gc if rows.with_gc else None,
             "unknown_bases": int((rows.unknown * np.arange(len(rows.unknown))).sum()),
+            "without_known_base": int(rows.unknown[-1]),
             "unmeasured_labels": int(labels.masked.sum()),
             "labels_not_finite": int(labels.not_finite.sum()),
         }

@@ -1,7 +1,5 @@
 """The regions of a data set of signal: windows of a BED file, or windows laid over the genome, with their splits."""
 
-import gzip
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,8 +72,9 @@ def _of_bed(spec: Mapping[str, Any], sizes: Mapping[str, int], genome: str | Pat
     _one_length(table, spec["length"] - (2 * crop if regions["window"] == "target" else 0), path, regions["window"])
     inwards = crop if regions["window"] == "input" else 0
     table = table.with_columns(start=pl.col("start") + inwards, end=pl.col("end") - inwards)
-    table, foreign = on_genome(table, sizes, path, genome)
+    table, foreign, wrong = on_genome(table, sizes, path, genome, regions.get("rows_beyond_contig", "fail"))
     account.drop(foreign, "genome", "no_such_contig")
+    account.drop(wrong, "genome", "row_beyond_contig")
     texts = table["split"].to_list() if column is not None else None
     splits = assign(regions["split"], table["chrom"].to_numpy(), sizes, texts, str(path))
     table = table.select(
@@ -115,12 +114,16 @@ def _over_contigs(
     """Return windows laid over the genome, with their splits."""
     contigs, split = spec["regions"]["contigs"], spec["regions"]["split"]
     chosen, left_out = _chosen(split, sizes, genome)
+    cut = "cut" if spec["regions"].get("rows_beyond_contig") == "drop" else "fail"
     intervals = {}
     for key in ("gaps", "unmappable"):
         if path := contigs[key]:
-            intervals[key], foreign = on_genome(_intervals(path), sizes, path, genome)
-            account.enter(len(intervals[key]) + foreign, "read", input=Path(path).name, unit=key)
+            found = read_intervals(path, tables=True)
+            # What is cut off a gap at the end of its contig is no base of the genome.
+            intervals[key], foreign, _ = on_genome(found, sizes, path, genome, cut)
+            account.enter(len(found), "read", input=Path(path).name, unit=key)
             account.drop(foreign, "genome", "no_such_contig", unit=key)
+            account.drop(len(found) - foreign - len(intervals[key]), "genome", "row_beyond_contig", unit=key)
             account.keep(len(intervals[key]), unit=key)
     table, counts = contig_windows(chosen, _layout(spec, contigs, split, chosen, genome), **intervals)
     account.enter(left_out, "genome", "left_out", unit="bases")
@@ -130,29 +133,6 @@ def _over_contigs(
     for unit in ("contigs", "bases"):
         account.keep(sum(row["rows"] for row in account.rows if row["unit"] == unit), unit=unit)
     return table
-
-
-def _intervals(path: str | Path) -> pl.DataFrame:
-    """Read a BED file, or a table of UCSC's, whose columns 2 to 4 are one."""
-    if not str(path).removesuffix(".gz").endswith(".txt"):
-        return read_intervals(path)
-    try:
-        with gzip.open(path, "rt") if str(path).endswith(".gz") else Path(path).open() as file:
-            rows = [line.rstrip("\n").split("\t") for line in file]
-        table = [(row[1], int(row[2]), int(row[3]), number) for number, row in enumerate(rows, 1)]
-    except FileNotFoundError:
-        raise CisflowError(f"{path}: there is no such file.") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise CisflowError(f"{path}: the gzip data are truncated or damaged ({error}). Fetch it again.") from None
-    except (IndexError, ValueError) as error:
-        raise CisflowError(
-            f"{path}: a row is not as in UCSC's tables, where columns 2 to 4 are contig, start and end ({error}). "
-            "A BED file has a name that ends in .bed."
-        ) from None
-    wrong = [number for _, start, end, number in table if not 0 <= start < end]
-    if wrong:
-        raise CisflowError(f"{path}, line {wrong[0]}: start and end are no interval.")
-    return pl.DataFrame(table, ["chrom", "start", "end", "line"], orient="row")
 
 
 def _chosen(

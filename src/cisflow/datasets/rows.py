@@ -1,6 +1,6 @@
 """Windows as rows of a data set: where they are, their sequences, which of them are left out, and their splits."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -159,7 +159,7 @@ def fit(table: pl.DataFrame, spec: Mapping[str, Any], axis: Axis, account: Accou
     if spec["edges"] == "drop":
         account.drop((~inside).sum(), "edges", "beyond_contig")
         table = table.filter(inside)
-    black = blacklisted(spec["blacklist"], axis, spec["genome"])
+    black = blacklisted(spec, axis)
     hit = np.zeros(len(table), bool)
     placed = table["start"].is_not_null().to_numpy()
     hit[placed] = covered(*on_axis(table, axis, length), black) > 0
@@ -167,10 +167,14 @@ def fit(table: pl.DataFrame, spec: Mapping[str, Any], axis: Axis, account: Accou
     return table.filter(~hit)
 
 
-def blacklisted(paths: Sequence[str], axis: Axis, genome: str) -> Intervals:
-    """Return the merged intervals of blacklists; contigs that the genome lacks are passed over."""
+def blacklisted(spec: Mapping[str, Any], axis: Axis) -> Intervals:
+    """Return the merged intervals of a data set's blacklists; contigs that the genome lacks are passed over."""
+    beyond = "cut" if spec.get("rows_beyond_contig") == "drop" else "fail"
     sizes = dict(zip(axis.names.tolist(), axis.sizes.tolist(), strict=True))
-    return joined(axis.intervals(on_genome(read_intervals(path), sizes, path, genome)[0]) for path in paths)
+    return joined(
+        axis.intervals(on_genome(read_intervals(path, tables=True), sizes, path, spec["genome"], beyond).table)
+        for path in spec["blacklist"]
+    )
 
 
 def known(table: pl.DataFrame, sequences: Sequences, most: float, account: Account) -> pl.DataFrame:

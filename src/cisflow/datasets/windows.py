@@ -108,8 +108,10 @@ def _expand(
     summit = spec["centre"] == "summit"
     table = read_intervals(path, columns | ({"summit": NARROW_PEAK["summit"]} if summit else {}))
     account.enter(len(table), "read", "", path)
-    table, elsewhere = on_genome(table, genome.sizes, path, genome.path)
+    beyond = spec.get("rows_beyond_contig", "fail")
+    table, elsewhere, wrong = on_genome(table, genome.sizes, path, genome.path, beyond)
     account.drop(elsewhere, "contig", "not_in_genome", path)
+    account.drop(wrong, "contig", "row_beyond_contig", path)
     if summit:
         outside = table.filter((pl.col("summit") < 0) | (pl.col("summit") >= pl.col("end") - pl.col("start")))
         if len(outside):

@@ -21,7 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
-from cisflow.io import h5_reader, h5_writer
+from cisflow.io import check_written, h5_reader, h5_writer
 from cisflow.tracks.region_table import get_regions, put_regions
 from cisflow.tracks.shards import Piece, check_shards, put_shards, put_virtual
 
@@ -276,9 +276,11 @@ def read_embeddings(path: str | Path) -> Iterator[Embeddings]:
     CisflowError
         The file or a shard is missing or is not right.
     """
-    with h5_reader(path, SCHEMA) as h5:
+    with h5_reader(path, SCHEMA, check=False) as h5:
         if "shards" in h5:
             check_shards(Path(path), h5["shards"], SCHEMA, ("embed_shard", "gather_embeddings"))
+        else:
+            check_written(h5["embeddings"])
         regions = get_regions(h5).with_columns(pl.Series(key, h5[f"regions/{key}"][:]) for key in COUNTS)
         about = {key: _plain(h5.attrs[key]) for key in ABOUT}
         about["keep"] = json.loads(about["keep"])

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
-from cisflow.io import h5_reader
+from cisflow.io import check_written, h5_reader
 from cisflow.models.basenji import CROSS2020, GELUS, Basenji, ConvBlock, Crop, Residual
 
 LOG = logging.getLogger("cisflow")
@@ -271,7 +271,9 @@ def _name(layer: Mapping[str, Any]) -> str:
 
 def _arrays(layer: h5py.Group) -> dict[str, NDArray[np.float32]]:
     """Return a layer's weights by their short name, as kernel."""
-    names = map(_text, layer.attrs["weight_names"])
+    names = [_text(name) for name in layer.attrs["weight_names"]]
+    for name in names:
+        check_written(layer[name])
     return {name.rpartition("/")[2].partition(":")[0]: np.asarray(layer[name], np.float32) for name in names}
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
 from cisflow.tables import REGIONS, read_tsv
-from cisflow.tracks.contigs import reconcile
+from cisflow.tracks.contigs import reconcile, verdict_on_rows
 from cisflow.tracks.intervals import read_intervals
 
 EDGES = ("pad", "fail")
@@ -131,8 +131,7 @@ def windows_of_bed(
         row = outside.row(0, named=True)
         raise CisflowError(
             f"{path}, line {row['line']}: {row['chrom']}:{row['start']}-{row['end']} has its middle beyond the contig, "
-            f"which has {sizes[row['chrom']]:,} bases in {genome} ({len(outside):,} such rows). Is it of another "
-            "assembly?"
+            f"which has {sizes[row['chrom']]:,} bases in {genome}. {verdict_on_rows(len(outside), len(table))}"
         )
     others = table.filter(pl.col("end") - pl.col("start") != model.length)
     if exact and len(others):

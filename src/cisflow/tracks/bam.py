@@ -1,6 +1,5 @@
 """Coverage of BAM files, read by pysam."""
 
-import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -12,14 +11,14 @@ import pysam
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
+from cisflow.tracks.bam_index import check_index, index_of
 from cisflow.tracks.beginnings import BAM as BEGINNING
-from cisflow.tracks.signal import Assembly, Signal, check_there, names_in_file
+from cisflow.tracks.htslib import quiet
+from cisflow.tracks.signal import Assembly, Signal, check_there
 from cisflow.tracks.spans import Spans, covering
 
 # What a BAM file ends with: an empty block (SAM specification, 4.1.2).
 END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-# The number of the bin that has counts of reads; those of places are smaller.
-COUNTS = 37450
 
 
 def open_bam(path: Path) -> pysam.AlignmentFile:
@@ -28,19 +27,17 @@ def open_bam(path: Path) -> pysam.AlignmentFile:
     Raises
     ------
     CisflowError
-        It is missing, truncated, or no BAM file, or has no index.
+        It is missing, truncated, or no BAM file, or has no index, or one that is damaged or of another file.
     """
     check_there(path)
-    if _begins_as_bam(path):
-        _check_index(path)
-    # It would write these messages to the terminal by itself.
-    before = pysam.set_verbosity(0)
+    index = index_of(path)
+    if _begins_as_bam(path) and index:
+        check_index(path, index)
     try:
-        file = pysam.AlignmentFile(str(path), "rb")
+        with quiet():
+            file = pysam.AlignmentFile(str(path), "rb", index_filename=index and str(index))
     except (OSError, ValueError, NotImplementedError) as error:
         raise CisflowError(f"{path}: it is not a BAM file ({error}).") from None
-    finally:
-        pysam.set_verbosity(before)
     if not file.has_index():
         file.close()
         raise CisflowError(f"{path}: it has no index ({path.name}.bai beside it). Make it: samtools index {path}")
@@ -55,45 +52,6 @@ def _begins_as_bam(path: Path) -> bool:
     if begins and end != END:
         raise CisflowError(f"{path}: the BAM file is truncated (its last block is missing). Fetch it again.")
     return begins
-
-
-def _check_index(path: Path) -> None:
-    """Refuse a damaged .bai file, with which htslib crashes, reads for hours or misses reads; it has no checksum."""
-    index = next((name for name in (Path(f"{path}.bai"), path.with_suffix(".bai")) if name.is_file()), None)
-    if index is None:
-        return
-    try:
-        whole = _bai_is_whole(index.read_bytes(), path.stat().st_size << 16)
-    except (struct.error, ValueError):
-        whole = False
-    if not whole:
-        raise CisflowError(f"{index}: the index is damaged or of another file. Make it again: samtools index {path}")
-
-
-def _bai_is_whole(data: bytes, end: int) -> bool:
-    """Return whether an index leads to its own end, and to places before that of the file (SAM specification, 5.2)."""
-    magic, contigs = struct.unpack_from("<4si", data)
-    at, places, right = 8, [], magic == b"BAI\1" and contigs >= 0
-    for _ in range(contigs):
-        (bins,) = struct.unpack_from("<i", data, at)
-        at, seen = at + 4, set()
-        for _ in range(bins):
-            number, chunks = struct.unpack_from("<Ii", data, at)
-            right &= number <= COUNTS and number not in seen
-            if chunks < 0:
-                return False
-            seen.add(number)
-            if number < COUNTS:
-                places.append(np.frombuffer(data, "<u8", 2 * chunks, at + 8))
-                right &= bool((places[-1][::2] <= places[-1][1::2]).all())
-            at += 8 + 16 * chunks
-        (windows,) = struct.unpack_from("<i", data, at)
-        if windows < 0:
-            return False
-        places.append(np.frombuffer(data, "<u8", windows, at + 4))
-        at += 4 + 8 * windows
-    # The number of reads without a place may follow.
-    return right and at in (len(data), len(data) - 8) and all((place <= end).all() for place in places)
 
 
 class Bam(Signal):
@@ -115,7 +73,7 @@ class Bam(Signal):
     def __init__(self, path: Path, assembly: Assembly, settings: Mapping[str, Any]):
         super().__init__(path, assembly)
         self._file = open_bam(path)
-        self.names = names_in_file(dict(zip(self._file.references, self._file.lengths, strict=True)), path, assembly)
+        self.share(dict(zip(self._file.references, self._file.lengths, strict=True)))
         self._set = dict(settings)
         self.counts: Counter[str] = Counter()
 
@@ -163,6 +121,9 @@ class Bam(Signal):
         why = "counted"
         if read.flag & self._set["exclude_flags"] or read.is_unmapped:
             why = "left out by their flags"
+        elif self._set["count"] != "fragments" and not read.cigartuples:
+            # Its first base may be known, but not its last one.
+            why = "left out, without a CIGAR string"
         elif read.mapping_quality < self._set["min_mapping_quality"]:
             why = "left out by their mapping quality"
         elif strand != "both" and read.is_reverse != (strand == "minus"):

@@ -3,6 +3,8 @@
 import zlib
 from pathlib import Path
 
+from cisflow.tracks.bam_index import index_of, wrong_index
+from cisflow.tracks.bed_lines import fields_of, is_no_row, is_table_row
 from cisflow.tracks.bigwig_trees import SIGNATURES, wrong_trees
 from cisflow.tracks.endings import format_of
 
@@ -10,9 +12,10 @@ HEAD = 1 << 16
 FASTA = (".fa", ".fasta", ".fna")
 # The first four bytes of blocked gzip data with extra fields.
 BAM = b"\x1f\x8b\x08\x04"
-COLUMNS = {"bed": 3, "bedgraph": 4}
+COLUMNS = {"bed": 3, "bedgraph": 4, "places": 3}
 WANTED = {
     "bed": "a row of contig, start and end",
+    "places": "a row of contig, start and end",
     "bedgraph": "a row of contig, start, end and value",
     "fasta": "a header line '>name'",
     "chain": "a header 'chain score source ...'",
@@ -26,7 +29,10 @@ def kind_of(name: str) -> str | None:
 
 
 def wrong_beginning(path: Path, kind: str | None) -> str | None:
-    """Return why a file cannot be of a kind (of `kind_of`), or None; of no kind, it may not be empty or a web page."""
+    """Return why a file cannot be of a kind, or None; of no kind, it may not be empty or a web page.
+
+    Kinds are those of `kind_of`, and `places`: a BED file, or a table of UCSC such as gap.txt.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -47,8 +53,9 @@ def wrong_beginning(path: Path, kind: str | None) -> str | None:
 def _bam(path: Path, head: bytes) -> str | None:
     if not head.startswith(BAM):
         return f"it is not a BAM file, it begins with {head[:8]!r}."
-    if any(index.is_file() for index in (Path(f"{path}.bai"), path.with_suffix(".bai"), Path(f"{path}.csi"))):
-        return None
+    if index := index_of(path):
+        wrong = wrong_index(path, index)
+        return wrong and f"{wrong} ({index.name}). Make it again: samtools index {path}"
     return f"it has no index ({path.name}.bai beside it). Make it: samtools index {path}"
 
 
@@ -64,8 +71,8 @@ def _text(head: bytes, kind: str) -> str | None:
         whole = unzip.eof and not unzip.unused_data
     # What is cut off is no whole line.
     lines = head.decode("latin-1").splitlines()[: None if whole else -1]
-    rows = ((number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#"))
-    number, line = next((row for row in rows if row[1].split()[0] not in ("track", "browser")), (0, ""))
+    rows = ((number, line) for number, line in enumerate(lines, 1) if line.strip() and not is_no_row(fields_of(line)))
+    number, line = next(rows, (0, ""))
     if not number:
         return "there is no row in it." if whole else None
     if _is(kind, line):
@@ -76,5 +83,7 @@ def _text(head: bytes, kind: str) -> str | None:
 def _is(kind: str, line: str) -> bool:
     if kind in ("fasta", "chain"):
         return line.startswith(">" if kind == "fasta" else "chain ")
-    fields = line.split("\t") if "\t" in line else line.split()
+    fields = fields_of(line)
+    if kind == "places" and is_table_row(fields):
+        return True
     return len(fields) >= COLUMNS[kind] and all(text.strip().isdecimal() for text in fields[1:3])

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,35 +12,41 @@ from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
 from cisflow.io import atomic
-from cisflow.tracks.bigwig_trees import SIGNATURES, wrong_trees
-from cisflow.tracks.signal import Assembly, Signal, check_there, names_in_file
+from cisflow.tracks.bigwig_trees import NO_VALUE, SIGNATURES, add_contigs, without_values, wrong_trees
+from cisflow.tracks.signal import Assembly, Signal, check_there
 
 SUMMARY = {"covered": "bases_covered"}
 
 
 class BigWig(Signal):
-    """A BigWig file. Its name ends in .bw, .bigWig or .bigwig, for pybigtools.
+    """A BigWig file, whatever its name is.
 
     Raises
     ------
     CisflowError
-        It is missing, truncated, no BigWig file, or of another genome, or it has NaN or infinity.
+        It is missing, truncated, no BigWig file, or of another genome; or, when a region is read, there is NaN or
+        infinity in it.
     """
 
     def __init__(self, path: Path, assembly: Assembly):
         super().__init__(path, assembly)
         check_whole(path)
-        with self._reading("its header"):
-            self._file = pybigtools.open(str(path))
-            self._sizes = self._file.chroms()
-            total = self._file.info()["summary"]["sum"]
-        self.names = names_in_file(self._sizes, path, assembly)
-        if not math.isfinite(total):
-            raise CisflowError(f"{path}: there are NaN or infinite values in it (the sum of all is {total}).")
+        with ExitStack() as stack:
+            # By a path pybigtools would open it only if its name ends in .bw or .bigWig.
+            file = stack.enter_context(path.open("rb"))
+            with self._reading("its header"):
+                self._file = pybigtools.open(file)
+                declared = self._file.chroms()
+                total = self._file.info()["summary"]["sum"]
+            self.share(declared)
+            self._opened = stack.pop_all()
+        # There is NaN or infinity among the values, or only in the summary, which some programs write so.
+        self._suspicious = not math.isfinite(total)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._opened.close()
 
     @contextmanager
     def _reading(self, what: str):
@@ -58,11 +65,22 @@ class BigWig(Signal):
         self, chrom: str, start: int, end: int, out: NDArray[np.float64], summary: str, uncovered: float | None
     ) -> None:
         self._fill(chrom, start, end, out, SUMMARY.get(summary, summary), uncovered)
-        if np.isfinite(out).all():
+        self._check_finite(chrom, start, end, out, uncovered)
+        if self._suspicious and summary in ("min", "max"):
+            # These pass NaN over; a sum does not.
+            total = np.empty_like(out)
+            self._fill(chrom, start, end, total, "sum", uncovered)
+            self._check_finite(chrom, start, end, total, uncovered)
+
+    def _check_finite(
+        self, chrom: str, start: int, end: int, values: NDArray[np.float64], uncovered: float | None
+    ) -> None:
+        """Refuse bins (bins,) that are infinite, or NaN though they have data."""
+        if np.isfinite(values).all():
             return
-        width, (empty,) = (end - start) // len(out), np.nonzero(~np.isfinite(out))
+        width, (empty,) = (end - start) // len(values), np.nonzero(~np.isfinite(values))
         first, last = int(empty[0]), int(empty[-1]) + 1
-        part = out[first:last]
+        part = values[first:last]
         wrong = ~np.isfinite(part)
         if uncovered is None:
             # A bin without data is NaN as well.
@@ -87,6 +105,12 @@ class BigWig(Signal):
             found = self._file.values(self.names[chrom], start, end, fillna=None)
         if np.isinf(found).any():
             self._refuse(chrom, start, end, int(np.argmax(np.isinf(found))))
+        if self._suspicious:
+            # NaN is what a base without data is, and what a file may have as the value of one.
+            covered = np.empty(1)
+            self._fill(chrom, start, end, covered, "bases_covered", None)
+            if covered[0] > np.isfinite(found).sum():
+                self._refuse(chrom, start, end, 0)
         return found
 
     def _refuse(self, chrom: str, start: int, end: int, offset: int) -> None:
@@ -107,7 +131,10 @@ def check_whole(path: Path) -> None:
         file.seek(-4, 2)
         if file.read() != head[:4]:
             raise CisflowError(f"{path}: the BigWig file is truncated (its last bytes are missing). Fetch it again.")
-    if wrong := wrong_trees(path):
+    wrong = wrong_trees(path)
+    if wrong == NO_VALUE:
+        raise CisflowError(f"{path}: {wrong}. Whatever wrote it had nothing to write, or was interrupted.")
+    if wrong:
         raise CisflowError(f"{path}: its header cannot be read: {wrong}. Fetch it again.")
 
 
@@ -119,9 +146,10 @@ def write_bigwig(path: str | Path, sizes: Mapping[str, int], rows: Iterator[tupl
     path
         Where it goes.
     sizes
-        All contigs.
+        All contigs; the file declares them, with values or without.
     rows
         Contig, start, end and value of intervals; contigs in the order of names, and intervals in that of places.
+        There may be none.
 
     Raises
     ------
@@ -132,12 +160,17 @@ def write_bigwig(path: str | Path, sizes: Mapping[str, int], rows: Iterator[tupl
         # pybigtools tells a BigWig file by the end of its name.
         named = partial.with_suffix(".bw")
         try:
-            pybigtools.open(str(named), "w").write(dict(sizes), rows)
+            first = next(rows, None)
+            if first is None:
+                named.write_bytes(without_values())
+            else:
+                pybigtools.open(str(named), "w").write(dict(sizes), chain([first], rows))
             try:
                 check_whole(named)
             except CisflowError as error:
                 # pybigtools tells why to the terminal alone, and goes on.
                 raise CisflowError(f"{path}: it was not written whole; why is above. Is the disk full?") from error
+            add_contigs(named, sizes)
             named.replace(partial)
         finally:
             named.unlink(missing_ok=True)

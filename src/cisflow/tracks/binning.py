@@ -47,10 +47,11 @@ class Source:
             chains = [read_chains(path) for path in track["lift"]]
             self.lift = Lift(chains, sizes, genome, Rules(**track["lift_rules"]))
             assembly = Assembly(f"the target of {chains[-1].path}", self.lift.sizes, assembly.absent)
-        self.black = _blacklist(track["blacklist"], sizes, genome)
+        cut = "cut" if track.get("rows_beyond_contig") == "drop" else "fail"
+        self.black = _blacklist(track["blacklist"], sizes, genome, cut)
         self.ratio = track["file"] is None
         self.counts: Counter[tuple[str, str]] = Counter()
-        self.notes: list[str] = []
+        self.notes: list[str] = list(self.lift.notes) if self.lift else []
         with ExitStack() as stack:
             paths = (track["numerator"], track["denominator"]) if self.ratio else (track["file"],)
             self.signals = [stack.enter_context(open_signal(path, assembly, track)) for path in paths]
@@ -218,12 +219,12 @@ class Source:
 Places = dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
-def _blacklist(setting: Mapping[str, Any] | None, sizes: Mapping[str, int], genome: str) -> Places:
+def _blacklist(setting: Mapping[str, Any] | None, sizes: Mapping[str, int], genome: str, beyond: str) -> Places:
     """Return blacklisted stretches, widened, by the number of their contig: starts and ends of which none overlap."""
     if setting is None:
         return {}
     path = Path(setting["file"])
-    table, _ = on_genome(read_intervals(path), sizes, path, genome)
+    table = on_genome(read_intervals(path, tables=True), sizes, path, genome, beyond).table
     found = {}
     for number, name in enumerate(sizes):
         part = table.filter(pl.col("chrom") == name).sort("start")

@@ -73,7 +73,8 @@ class Layout:
     bin, umap_threshold
         Windows with this fraction of unmappable bins, or more, are dropped; bases of a bin.
     lose_contig
-        Whether one of the largest contigs is lost after the breaking, as basenji_data.py does.
+        Whether one of the largest contigs is lost after the breaking, as in basenji_data.py; where nothing is to be
+        broken, nothing is lost.
     """
 
     length: int
@@ -137,9 +138,11 @@ def contig_windows(
     if layout.break_above is not None:
         before, contigs = len(contigs), broken(contigs, layout.break_above)
         counts.append(Count("contigs", "break", "broken", len(contigs) - before))
-    if layout.lose_contig:
-        lost = heapq.nsmallest(1, contigs, key=lambda contig: (-contig.size, contig))
-        contigs = _drop(contigs, [contig != lost[0] for contig in contigs], "compat_lost", counts)
+        if layout.lose_contig:
+            rest = without_largest(contigs)
+            lost = sum(contig.size for contig in contigs) - sum(contig.size for contig in rest)
+            contigs = rest
+            counts += [Count("contigs", "contigs", "compat_lost", -1), Count("bases", "contigs", "compat_lost", -lost)]
     parts, pieces = dealt(contigs, layout), len(contigs)
     joined = {name: rejoined(part) for name, part in parts.items()}
     counts.append(Count("contigs", "join", "joined", sum(map(len, joined.values())) - pieces))
@@ -170,14 +173,27 @@ def without_gaps(sizes: Mapping[str, int], gaps: pl.DataFrame | None) -> Iterato
 
 
 def broken(contigs: Sequence[Contig], above: int) -> list[Contig]:
-    """Return contigs of which none is longer than a limit: the longest is broken in half until that is so."""
-    heap = [(-contig.size, contig) for contig in contigs]
-    heapq.heapify(heap)
+    """Return contigs of which none is longer than a limit: the longest is broken in half until that is so.
+
+    Their order is that of basenji_data.py, which decides in what order windows of a split by chromosome are shuffled:
+    the order inside the heap, to which contigs are pushed one by one.
+    """
+    heap: list[tuple[int, Contig]] = []
+    for contig in contigs:
+        # Not heapify, which would make another order.
+        heapq.heappush(heap, (-contig.size, contig))
     while heap and -heap[0][0] > above:
         chrom, start, end = heapq.heappop(heap)[1]
         middle = start + (end - start) // 2
         for half in (Contig(chrom, start, middle), Contig(chrom, middle, end)):
             heapq.heappush(heap, (-half.size, half))
+    return [contig for _, contig in heap]
+
+
+def without_largest(contigs: Sequence[Contig]) -> list[Contig]:
+    """Return the contigs of `broken` without the largest; the others move as in the heap that it is popped from."""
+    heap = [(-contig.size, contig) for contig in contigs]
+    heapq.heappop(heap)
     return [contig for _, contig in heap]
 
 

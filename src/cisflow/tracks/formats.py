@@ -25,7 +25,8 @@ def open_signal(path: str | Path, assembly: Assembly, track: Mapping[str, Any]) 
     assembly
         The genome that it must be of.
     track
-        Its settings (`cisflow.config.tracks.Track`, as a dictionary), of which format, column and reads are used.
+        Its settings (`cisflow.config.tracks.Track`, as a dictionary), of which format, column, reads and
+        rows_beyond_contig are used.
 
     Raises
     ------
@@ -33,13 +34,14 @@ def open_signal(path: str | Path, assembly: Assembly, track: Mapping[str, Any]) 
         Its format is not known, or the file is not right.
     """
     path = Path(path)
+    beyond = track.get("rows_beyond_contig", "fail")
     kind = format_of(path.name, track["format"])
     if kind == "bigwig":
         return BigWig(path, assembly)
     if kind == "bedgraph":
-        return Table(path, assembly, VALUE, sorted_rows=True)
+        return Table(path, assembly, VALUE, sorted_rows=True, beyond=beyond)
     if kind == "bed":
-        return Table(path, assembly, track["column"])
+        return Table(path, assembly, track["column"], beyond=beyond)
     if kind == "bam":
         return Bam(path, assembly, track["reads"])
     raise CisflowError(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cisflow.errors import CisflowError
 from cisflow.io import full_message
 from cisflow.sequence import UNKNOWN
+from cisflow.tracks.genome_index import wrong_indices
 
 BLOCK = 1 << 22
 # Letters of the IUPAC code for more than one base; they are unknown bases here.
@@ -131,6 +132,11 @@ class Genome:
         The file.
     sizes
         Contig to its length in bases, in the order of the file.
+
+    Raises
+    ------
+    CisflowError
+        The file or an index is missing, or an index is not of this file.
     """
 
     def __init__(self, path: str | Path):
@@ -138,6 +144,11 @@ class Genome:
         missing = [name for ending in ("", ".fai", ".gzi") if not Path(name := f"{path}{ending}").is_file()]
         if missing:
             raise CisflowError(f"{', '.join(missing)}: there is no such file. The rule 'index_genome' makes it.")
+        if wrong := wrong_indices(self.path):
+            raise CisflowError(
+                f"{wrong}. Make both indices again: remove them, and run samtools faidx {path}, or the rule "
+                "'index_genome'."
+            )
         self._file = pysam.FastaFile(str(path))
         self.sizes = dict(zip(self._file.references, self._file.lengths, strict=True))
 

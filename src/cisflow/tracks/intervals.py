@@ -8,7 +8,8 @@ import polars as pl
 
 from cisflow.errors import CisflowError
 from cisflow.tracks.bed import read_bed
-from cisflow.tracks.chains import whole
+from cisflow.tracks.bed_lines import fields_of, is_no_row, is_table_row
+from cisflow.tracks.chains import lines_of, whole
 
 # Columns of the ENCODE formats, from 0; see https://genome.ucsc.edu/FAQ/FAQformat.html#format12 and 13.
 NARROW_PEAK = {"name": 3, "strand": 5, "signal": 6, "summit": 9}
@@ -17,7 +18,7 @@ NUMBERS = {"signal": pl.Float64, "summit": pl.Int64, "value": pl.Float64, "score
 LARGEST = 1 << 34
 
 
-def read_intervals(path: str | Path, columns: Mapping[str, int] | None = None) -> pl.DataFrame:
+def read_intervals(path: str | Path, columns: Mapping[str, int] | None = None, tables: bool = False) -> pl.DataFrame:
     """Read the intervals of a BED file, plain or gzipped, in the order of the file.
 
     Parameters
@@ -27,6 +28,8 @@ def read_intervals(path: str | Path, columns: Mapping[str, int] | None = None) -
     columns
         Further columns to take: name to number in the file, from 0. Those named in `NUMBERS` are read as numbers, the
         others as text.
+    tables
+        Whether the file may also be a table of UCSC, as gap.txt: a bin number, then the columns of a BED file.
 
     Returns
     -------
@@ -40,13 +43,20 @@ def read_intervals(path: str | Path, columns: Mapping[str, int] | None = None) -
         with its line.
     """
     path, columns = Path(path), dict(columns or {})
-    table = _fast(path, columns)
-    return _slow(path, columns) if table is None else table
+    first = _first_column(path) if tables else 0
+    table = _fast(path, columns, first)
+    return _slow(path, columns, first) if table is None else table
 
 
-def _fast(path: Path, columns: Mapping[str, int]) -> pl.DataFrame | None:
+def _first_column(path: Path) -> int:
+    """Return the column of the contig: 1 in a table of UCSC, 0 in a BED file."""
+    rows = (fields for _, line in lines_of(path) if (fields := fields_of(line)) and not is_no_row(fields))
+    return int(is_table_row(next(rows, ())))
+
+
+def _fast(path: Path, columns: Mapping[str, int], first: int) -> pl.DataFrame | None:
     """Return the table of a file of clean tabulated rows; None for any other, about which `_slow` can say more."""
-    wanted = {"chrom": 0, "start": 1, "end": 2, **columns}
+    wanted = {name: first + number for name, number in {"chrom": 0, "start": 1, "end": 2, **columns}.items()}
     try:
         with path.open("rb") as file:
             head = file.read(1 << 12)
@@ -72,8 +82,8 @@ def _fast(path: Path, columns: Mapping[str, int]) -> pl.DataFrame | None:
     return table.with_columns(line=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
 
 
-def _slow(path: Path, columns: Mapping[str, int]) -> pl.DataFrame:
-    bed = read_bed(path)
+def _slow(path: Path, columns: Mapping[str, int], first: int) -> pl.DataFrame:
+    bed = read_bed(path, first)
     further = {name: [_field(path, bed.fields[row], bed.line[row], name, number) for row in range(len(bed.fields))]
         for name, number in columns.items()}  # fmt: skip
     chrom = [fields[0] for fields in bed.fields]

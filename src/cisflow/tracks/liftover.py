@@ -56,6 +56,8 @@ class Lifted:
         1, or -1 where the place lies on the other strand.
     reason
         Code, see `REASONS`.
+    chain
+        Number of the chain that carries a row.
     """
 
     contig: np.ndarray
@@ -63,6 +65,7 @@ class Lifted:
     end: np.ndarray
     strand: np.ndarray
     reason: np.ndarray
+    chain: np.ndarray
 
 
 def contig_codes(chains: Chains, names: Sequence[str]) -> np.ndarray:
@@ -117,12 +120,32 @@ def lift_intervals(
     rest = np.flatnonzero(~simple & (contig >= 0))
     if len(rest):
         careful = _lift_by_chain(chains, contig[rest], start[rest], end[rest], rules)
-        for name in ("contig", "start", "end", "strand"):
+        for name in ("contig", "start", "end", "strand", "chain"):
             getattr(result, name)[rest] = getattr(careful, name)
         reason[rest] = careful.reason
     if rules.same_strand:
         reason[(reason == LIFTED) & (result.strand < 0)] = STRAND
     return _only(result, reason)
+
+
+def lift_by(chains: Chains, chain: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Lift single bases, each by a given chain; return positions on the target's plus strand, [N].
+
+    Parameters
+    ----------
+    chains
+        Which place is where.
+    chain
+        Numbers of chains, [N].
+    position
+        0-based positions on the source contigs of these chains, [N]; -1 is returned for one that is on no block.
+    """
+    key = chain * STRIDE
+    # The first block of the chain that ends behind the position.
+    block = np.searchsorted(chains.chain * STRIDE + chains.end, key + position, side="right")
+    block = np.minimum(block, len(chains.chain) - 1)
+    inside = (chains.chain[block] == chain) & (chains.start[block] <= position) & (position < chains.end[block])
+    return np.where(inside, chains.anchor[block] + chains.sign[block] * position, -1)
 
 
 def _locate(chains: Chains, contig: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,15 +162,17 @@ def _place(chains: Chains, block: np.ndarray, start: np.ndarray, end: np.ndarray
     sign = chains.sign[block]
     one = chains.anchor[block] + sign * start
     other = chains.anchor[last] + sign * (end - 1)
-    contig = chains.target[chains.chain[block]]
-    return Lifted(contig, np.minimum(one, other), np.maximum(one, other) + 1, sign, np.zeros(len(block), np.int64))
+    chain = chains.chain[block]
+    reason = np.zeros(len(block), np.int64)
+    return Lifted(chains.target[chain], np.minimum(one, other), np.maximum(one, other) + 1, sign, reason, chain)
 
 
 def _only(result: Lifted, reason: np.ndarray) -> Lifted:
     """Blank the rows that were not lifted."""
     kept = reason == LIFTED
-    contig, start, end = (np.where(kept, values, -1) for values in (result.contig, result.start, result.end))
-    return Lifted(contig, start, end, np.where(kept, result.strand, 0), reason)
+    columns = (result.contig, result.start, result.end, result.chain)
+    contig, start, end, chain = (np.where(kept, values, -1) for values in columns)
+    return Lifted(contig, start, end, np.where(kept, result.strand, 0), reason, chain)
 
 
 def _lift_by_chain(chains: Chains, contig: np.ndarray, start: np.ndarray, end: np.ndarray, rules: Rules) -> Lifted:
@@ -172,10 +197,11 @@ def _lift_by_chain(chains: Chains, contig: np.ndarray, start: np.ndarray, end: n
     reason[rows] = np.where(change > rules.max_length_change * length + 1e-9, LENGTH, LIFTED)
     if not rules.best:
         reason[rows[carriers > 1]] = DUPLICATED
-    columns = [np.zeros(count, np.int64) for _ in range(4)]
-    for column, values in zip(columns, (placed.contig, placed.start, placed.end, placed.strand), strict=True):
-        column[rows] = values
-    return Lifted(*columns, reason)
+    names = ("contig", "start", "end", "strand", "chain")
+    columns = {name: np.zeros(count, np.int64) for name in names}
+    for name, column in columns.items():
+        column[rows] = getattr(placed, name)
+    return Lifted(**columns, reason=reason)
 
 
 def _pairs(chains: Chains, contig: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -296,8 +296,9 @@ def read_matrix(path: str | Path) -> Iterator[Matrix]:
     CisflowError
         The matrix or a shard is missing or is not right; HDF5 itself would show a missing shard as empty values.
     """
-    # Each array of each shard would keep a cache of its own, which together are the whole matrix.
-    with h5_reader(path, "tracks/1", cache=0) as h5:
+    # Each array of each shard would keep a cache of its own, which together are the whole matrix. That the shards are
+    # there is checked once for all arrays.
+    with h5_reader(path, "tracks/1", cache=0, check=False) as h5:
         check_shards(Path(path), h5["shards"], "track/1", ("bin_track", "gather_tracks"))
         texts = {key: [text.decode() for text in h5[f"tracks/{key}"]] for key in ("name", "unit", "transform")}
         yield Matrix(h5["values"], h5["mask"], get_regions(h5), *texts.values(), int(h5.attrs["width"]))

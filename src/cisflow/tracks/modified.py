@@ -7,7 +7,7 @@ probability is at least a threshold.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,9 @@ from cisflow.io import write_tsv
 from cisflow.tables import READ_COUNTS
 from cisflow.tracks.bam import open_bam
 from cisflow.tracks.bigwig import write_bigwig
+from cisflow.tracks.contigs import shared_contigs
 from cisflow.tracks.genome import Genome
-from cisflow.tracks.signal import Assembly, names_in_file
+from cisflow.tracks.htslib import quiet
 
 # Bases that are counted together; memory does not grow with contigs.
 BLOCK = 1 << 22
@@ -31,6 +32,9 @@ BLOCK = 1 << 22
 LEFT_OUT = 3844
 ROW = np.dtype([("contig", np.int32), ("start", np.int64), ("count", np.uint32)])
 ENTRY = re.compile(r"([ACGTUN])([+-])([a-zA-Z]+|\d+)([.?]?)")
+ELSEWHERE = "left out: their contig is not in the genome, or has another size there"
+# As pysam returns them: base, strand and code, to places in the sequence and probabilities, of 255.
+ModifiedBases = Mapping[tuple[str, int, str | int], list[tuple[int, int]]]
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,8 @@ class Kind:
     cpg: bool
 
 
-# Y and Z are the codes of megalodon.
-KINDS = {"mA": Kind(("a", "Y"), "A", False), "CpG": Kind(("m", "Z"), "C", True)}
+# Y and Z are the codes of megalodon. Numbers are those of ChEBI: N6-methyladenine and 5-methylcytosine.
+KINDS = {"mA": Kind(("a", "Y", "28871"), "A", False), "CpG": Kind(("m", "Z", "27551"), "C", True)}
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,11 @@ def write_calls(
     """Write BigWig files of how many reads call each base modified, and of how many call it at all.
 
     A base without a call is in no file; one that is called and never modified is 0 in the file of modified calls.
-    Only bases count that the reference has too (for CpG, a C before a G), on the strand of the read.
+    Only bases count that the reference has too (for CpG, a C before a G), on the strand of the read. A kind that no
+    read has a call of gets files without values, from which nothing is measured; `counts` says so.
+
+    A read counts if its tags fit it: htslib can place all their calls on its sequence, and its length is what the tag
+    MN says. A read without MN that was hard-clipped is left out, since nobody can tell whether the tags were cut, too.
 
     Parameters
     ----------
@@ -88,7 +96,8 @@ def write_calls(
     outputs
         Kind (`KINDS`) to the files of modified and of all calls, whose names end in .bw.
     counts
-        TSV file (`READ_COUNTS`) to write: reads that were used, and reads and calls left out by reason.
+        TSV file (`READ_COUNTS`) to write: reads that were used, calls of each kind, and reads and calls left out by
+        reason.
     calls
         What counts.
 
@@ -100,20 +109,23 @@ def write_calls(
     Raises
     ------
     CisflowError
-        The BAM file has no index, is of another genome or damaged, or no read in it has a call of a kind.
+        The BAM file has no index, is of another genome or damaged, or no read in it has a call of any kind.
     """
     bam, tally = Path(bam), Counter({"used": 0})
     with ExitStack() as stack:
         reference, file = stack.enter_context(Genome(genome)), stack.enter_context(open_bam(bam))
         declared = dict(zip(file.references, file.lengths, strict=True))
-        names = names_in_file(declared, bam, Assembly(str(genome), reference.sizes))
+        names = shared_contigs(declared, reference.sizes, bam, genome).names
+        elsewhere = set(declared) - set(names.values())
+        tally[ELSEWHERE] += sum(index.total for index in file.get_index_statistics() if index.contig in elsewhere)
         folder = Path(stack.enter_context(TemporaryDirectory(dir=Path(counts).parent, prefix=".calls.")))
         counting = _Counting(bam, file, reference, calls or Calls(), tally)
         rows = {kind: folder / kind for kind in outputs}
+        tally.update({f"calls of {kind}": 0 for kind in outputs})
         # BigWig files have their contigs in the order of names.
         for contig in sorted(names):
             counting.contig(contig, names[contig], rows)
-        _check(bam, tally, rows)
+        _check(bam, tally, outputs)
         for kind, pair in outputs.items():
             for number, path in enumerate(pair):
                 calls_of = _intervals(rows[kind].with_suffix(f".{number}"), list(reference.sizes))
@@ -123,19 +135,22 @@ def write_calls(
     return tally
 
 
-def _check(bam: Path, tally: Counter[str], rows: Mapping[str, Path]) -> None:
+def _check(bam: Path, tally: Counter[str], kinds: Iterable[str]) -> None:
     told = ", ".join(f"{count:,} {what}" for what, count in tally.items() if count) or "there is none"
     if not tally["used"]:
         raise CisflowError(
             f"{bam}: no read with modified bases (tags MM and ML) can be used: {told}. Did the caller write the tags, "
             "and the aligner keep them?"
         )
-    for kind, path in rows.items():
-        if not path.with_suffix(".1").is_file():
-            raise CisflowError(f"{bam}: no read has a call of {kind} that the reference agrees with ({told}).")
+    if not any(tally[f"calls of {kind}"] for kind in kinds):
+        raise CisflowError(
+            f"{bam}: no read has a call of {' or '.join(kinds)} that the reference agrees with ({told})."
+        )
 
 
 def _intervals(rows: Path, names: list[str]) -> Iterator[tuple[str, int, int, float]]:
+    if not rows.is_file():
+        return
     with rows.open("rb") as file:
         while len(block := np.fromfile(file, ROW, 1 << 16)):
             for contig, start, count in block.tolist():
@@ -177,41 +192,64 @@ class _Counting:
         wanted = {kind: [_wanted(around, KINDS[kind], back) for back in (False, True)] for kind in kinds}
         counts = {kind: np.zeros((2, end - start), np.uint32) for kind in kinds}
         try:
-            for read in self.file.fetch(name, start, end):
-                why = self._why_not(read)
-                if start <= read.reference_start or start == 0:
-                    self.tally[why or "used"] += 1
-                if not why:
-                    for kind in kinds:
-                        self._add(read, KINDS[kind], wanted[kind][read.is_reverse], counts[kind], start, end)
+            # htslib would write a line for each read whose tags do not fit.
+            with quiet():
+                for read in self.file.fetch(name, start, end):
+                    why, calls = self._usable(read)
+                    if start <= read.reference_start or start == 0:
+                        self.tally[why or "used"] += 1
+                    if not why:
+                        place = _places(read, start, end)
+                        for kind in kinds:
+                            chance = _chances(read, KINDS[kind], calls)
+                            self._add(place, chance, wanted[kind][read.is_reverse], counts[kind])
         except (OSError, ValueError) as error:
             raise CisflowError(
                 f"{self.bam}: {contig}:{start}-{end} cannot be read ({error}). The file or its index is damaged."
             ) from None
+        for kind, (_, valid) in counts.items():
+            self.tally[f"calls of {kind}"] += int(valid.sum())
         return counts
 
-    def _why_not(self, read: pysam.AlignedSegment) -> str | None:
+    def _usable(self, read: pysam.AlignedSegment) -> tuple[str | None, ModifiedBases]:
+        """Return why a read is left out, or None, and its calls."""
         if read.flag & LEFT_OUT:
-            return "left out: not primary, or marked as failed or duplicate"
+            return "left out: not primary, or marked as failed or duplicate", {}
         if read.mapping_quality < self.calls.min_mapping_quality:
-            return "left out: mapping quality"
+            return "left out: mapping quality", {}
         if not any(read.has_tag(tag) for tag in ("MM", "Mm")) or not any(read.has_tag(tag) for tag in ("ML", "Ml")):
-            return "left out: no tags MM and ML"
-        return None if read.query_sequence else "left out: no sequence"
+            return "left out: no tags MM and ML", {}
+        if not read.query_sequence:
+            return "left out: no sequence", {}
+        if not read.cigartuples:
+            return "left out: no CIGAR", {}
+        if not read.has_tag("MN") and any(kind == pysam.CHARD_CLIP for kind, _ in read.cigartuples):
+            return "left out: hard-clipped without the tag MN", {}
+        calls = read.modified_bases
+        # None, other than nothing, where htslib refuses the tags.
+        return (None, calls) if calls is not None else ("left out: the tags MM, ML and MN do not fit the sequence", {})
 
     def _add(
-        self, read, kind: Kind, wanted: NDArray[np.bool_], counts: NDArray[np.uint32], start: int, end: int
+        self,
+        place: NDArray[np.int64],
+        chance: NDArray[np.int64],
+        wanted: NDArray[np.bool_],
+        counts: NDArray[np.uint32],
     ) -> None:
-        chance = _chances(read, kind)
-        place = np.array([-1 if at is None else at for at in read.get_reference_positions(full_length=True)], np.int64)
-        called = (chance >= 0) & (place >= start) & (place < end)
-        place, chance = place[called] - start, chance[called]
+        called = (chance >= 0) & (place >= 0)
+        place, chance = place[called], chance[called]
         agrees = wanted[place]
         self.tally["calls left out: the reference has another base"] += int((~agrees).sum())
         place, chance = place[agrees], chance[agrees]
         # A read calls a base once, so that no place is twice here.
         counts[1][place] += 1
         counts[0][place[chance >= self.calls.threshold]] += 1
+
+
+def _places(read: pysam.AlignedSegment, start: int, end: int) -> NDArray[np.int64]:
+    """Return where each base of a read is in a block, (length,); -1 for one that is outside, inserted or clipped."""
+    place = np.array([-1 if at is None else at for at in read.get_reference_positions(full_length=True)], np.int64)
+    return np.where((place >= start) & (place < end), place - start, -1)
 
 
 def _wanted(around: NDArray[np.uint8], kind: Kind, back: bool) -> NDArray[np.bool_]:
@@ -224,7 +262,7 @@ def _wanted(around: NDArray[np.uint8], kind: Kind, back: bool) -> NDArray[np.boo
     return found & (around[2:] == after) if kind.cpg else found
 
 
-def _chances(read: pysam.AlignedSegment, kind: Kind) -> NDArray[np.int64]:
+def _chances(read: pysam.AlignedSegment, kind: Kind, calls: ModifiedBases) -> NDArray[np.int64]:
     """Return the probability, of 255, that each base of a read is modified, (length,); -1 for one without a call."""
     chance = np.full(len(read.query_sequence), -1)
     tag = read.get_tag("MM") if read.has_tag("MM") else read.get_tag("Mm")
@@ -237,8 +275,8 @@ def _chances(read: pysam.AlignedSegment, kind: Kind) -> NDArray[np.int64]:
         ):
             letter = "TGCA"["ACGT".index(base)] if read.is_reverse else base
             chance[np.frombuffer(read.query_sequence.encode(), np.uint8) == ord(letter)] = 0
-    for (base, strand, code), pairs in (read.modified_bases or {}).items():
-        if base == kind.base and strand == int(read.is_reverse) and code in kind.codes:
+    for (base, strand, code), pairs in calls.items():
+        if base == kind.base and strand == int(read.is_reverse) and str(code) in kind.codes:
             for at, probability in pairs:
                 # -1 stands for a base whose probability is not given.
                 chance[at] = max(probability, chance[at])

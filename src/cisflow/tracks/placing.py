@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
 from cisflow.tracks.chains import Chains
-from cisflow.tracks.contigs import reconcile
+from cisflow.tracks.contigs import SharedContigs, shared_contigs
 from cisflow.tracks.liftover import LIFTED, REASONS, Lifted, Rules, lift_intervals, lift_points
 
 # Why a bin was not measured; REASONS of the liftover follow.
 MEASURED, OFF_CONTIG, BLACKLISTED, NO_DATA, NOT_LIFTED = range(5)
 # A bin that is lifted to another place than its region.
 OUTSIDE = len(REASONS)
+WRONG_CHAIN = "It is a chain of other assemblies, or of the other direction."
 
 
 @dataclass(frozen=True)
@@ -98,15 +99,23 @@ class Lift:
     Raises
     ------
     CisflowError
-        A chain file does not start from the assembly before it.
+        A chain file does not start from the assembly before it. Where only some of its contigs have another size than
+        there, it is raised when one of them is lifted.
     """
 
     def __init__(self, chains: Sequence[Chains], sizes: Mapping[str, int], genome: str, rules: Rules | None = None):
         self.chains, self.rules, self.before = list(chains), rules or Rules(), sizes
         self.codes: list[NDArray[np.int64]] = []
+        # By the number of a contig before a chain: the error message if it has another size in the chain file.
+        self.unlike: list[dict[int, str]] = []
+        self.notes: list[str] = []
         known, name = dict(sizes), genome
         for chain in self.chains:
-            self.codes.append(_codes(chain, known, name))
+            shared = shared_contigs(chain.sources, known, chain.path, name, WRONG_CHAIN)
+            self.codes.append(_numbers(chain, known, shared))
+            number = {contig: at for at, contig in enumerate(known)}
+            self.unlike.append({number[contig]: message for contig, message in shared.unlike.items()})
+            self.notes += shared.note(chain.path, name)
             known, name = chain.targets, f"the target of {chain.path}"
 
     @property
@@ -124,7 +133,10 @@ class Lift:
 
     def _through(self, contig: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64] | None) -> Lifted:
         reason, strand = np.zeros(len(contig), np.int64), np.ones(len(contig), np.int64)
-        for chain, codes in zip(self.chains, self.codes, strict=True):
+        for chain, codes, unlike in zip(self.chains, self.codes, self.unlike, strict=True):
+            used = np.flatnonzero(np.isin(contig, list(unlike))) if unlike else ()
+            if len(used):
+                raise CisflowError(unlike[int(contig[used[0]])])
             here = np.where(contig < 0, -1, codes[contig])
             found = (
                 lift_points(chain, here, start) if end is None else lift_intervals(chain, here, start, end, self.rules)
@@ -132,7 +144,8 @@ class Lift:
             reason = np.where(reason == LIFTED, found.reason, reason)
             contig, start, end = found.contig, found.start, None if end is None else found.end
             strand = strand * found.strand
-        return Lifted(contig, start, start + 1 if end is None else end, strand, reason)
+        # The chain is the one of the last file.
+        return Lifted(contig, start, start + 1 if end is None else end, strand, reason, found.chain)
 
     def place(self, chrom: NDArray[np.int64], start: NDArray[np.int64], bins: int, width: int) -> Pieces:
         """Lift regions, then each of their bins by itself, which must come to lie in its region's place.
@@ -152,12 +165,12 @@ class Lift:
         row, number = np.nonzero(state == MEASURED)
         low = start[row] + number * width
         bin_ = self.intervals(chrom[row], low, low + width)
-        own = Lifted(*(getattr(region, key)[place[row]] for key in ("contig", "start", "end", "strand", "reason")))
+        own = place[row]
         within = (
-            (bin_.contig == own.contig)
-            & (bin_.strand == own.strand)
-            & (bin_.start >= own.start)
-            & (bin_.end <= own.end)
+            (bin_.contig == region.contig[own])
+            & (bin_.strand == region.strand[own])
+            & (bin_.start >= region.start[own])
+            & (bin_.end <= region.end[own])
         )
         reason = np.where(bin_.reason != LIFTED, bin_.reason, np.where(within, LIFTED, OUTSIDE))
         state[row, number] = np.where(reason == LIFTED, MEASURED, NOT_LIFTED + reason)
@@ -187,14 +200,7 @@ class Lift:
         )
 
 
-def _codes(chain: Chains, sizes: Mapping[str, int], name: str) -> NDArray[np.int64]:
+def _numbers(chain: Chains, sizes: Mapping[str, int], shared: SharedContigs) -> NDArray[np.int64]:
     """Return the number in the chain file of each contig before it, [contigs]; -1 for one that it does not have."""
-    names = reconcile(chain.sources, sizes, chain.path, name)
-    for own, other in names.items():
-        if chain.sources[own] != sizes[other]:
-            raise CisflowError(
-                f"{chain.path}: it starts from an assembly whose '{own}' has {chain.sources[own]:,} bases, and {name} "
-                f"has {sizes[other]:,}. It is a chain of other assemblies, or of the other direction."
-            )
-    number, back = {own: n for n, own in enumerate(chain.sources)}, {other: own for own, other in names.items()}
-    return np.array([number[back[other]] if other in back else -1 for other in sizes], np.int64)
+    number = {name: at for at, name in enumerate(chain.sources)}
+    return np.array([number[shared.names[name]] if name in shared.names else -1 for name in sizes], np.int64)

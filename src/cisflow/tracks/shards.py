@@ -14,9 +14,7 @@ import h5py
 import numpy as np
 
 from cisflow.errors import CisflowError
-from cisflow.io import h5_reader
-
-PREFIX = "HDF5_VDS_PREFIX"
+from cisflow.io import VDS_PREFIX, h5_reader
 
 
 @dataclass(frozen=True)
@@ -118,8 +116,8 @@ def check_shards(path: Path, shards: h5py.Group, schema: str | None, makers: tup
     CisflowError
         They are not, or HDF5 would look for them elsewhere; it would itself show a missing one as empty values.
     """
-    if os.environ.get(PREFIX):
-        raise CisflowError(f"{PREFIX} is set, so that HDF5 would look for shards elsewhere; unset it.")
+    if os.environ.get(VDS_PREFIX):
+        raise CisflowError(f"{VDS_PREFIX} is set, so that HDF5 would look for shards elsewhere; unset it.")
     for name, content, size in zip(*(shards[key][:] for key in ("file", "content", "bytes")), strict=True):
         shard = Path(os.path.normpath(path.parent / name.decode()))
         if not shard.is_file():

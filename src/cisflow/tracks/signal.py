@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
-from cisflow.tracks.contigs import reconcile
+from cisflow.tracks.contigs import shared_contigs
 
 # Of the bases of a bin that have data; `covered` is their number.
 SUMMARIES = ("sum", "mean", "min", "max", "covered")
@@ -47,6 +47,8 @@ class Signal(ABC):
         The genome; its names of contigs are the ones that are asked for.
     names
         Contig of the genome to its name in the file.
+    unlike
+        Contig of the genome that has another size in the file, to the error message for a region on it.
     notes
         What was left out, for the log.
     """
@@ -54,6 +56,7 @@ class Signal(ABC):
     path: Path
     assembly: Assembly
     names: dict[str, str] = field(default_factory=dict)
+    unlike: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def __enter__(self) -> "Signal":
@@ -64,6 +67,18 @@ class Signal(ABC):
 
     def close(self) -> None:  # noqa: B027
         """Close the file."""
+
+    def share(self, declared: Mapping[str, int]) -> None:
+        """Take the contigs that the file declares, with their sizes.
+
+        Raises
+        ------
+        CisflowError
+            None is of the genome (see `shared_contigs`).
+        """
+        shared = shared_contigs(declared, self.assembly.sizes, self.path, self.assembly.name)
+        self.names, self.unlike = shared.names, shared.unlike
+        self.notes += shared.note(self.path, self.assembly.name)
 
     def read(
         self, chrom: str, start: int, end: int, out: NDArray[np.float64], summary: str, uncovered: float | None = None
@@ -84,7 +99,8 @@ class Signal(ABC):
         Raises
         ------
         CisflowError
-            The file cannot be read there, has NaN or infinity there, or does not have the contig.
+            The file cannot be read there, has NaN or infinity there, or does not have the contig or has one of another
+            size.
         """
         if not self._has(chrom, start, end):
             width = (end - start) // len(out) if summary == "sum" else 1
@@ -103,6 +119,8 @@ class Signal(ABC):
             return True
         if chrom not in self.assembly.sizes:
             raise CisflowError(f"{self.path}: {chrom}:{start}-{end} is on no contig of {self.assembly.name}.")
+        if chrom in self.unlike:
+            raise CisflowError(self.unlike[chrom])
         if not self.assembly.absent:
             raise CisflowError(
                 f"{self.path}: it has no contig '{chrom}', which {self.assembly.name} has and a region is on. Is it of "
@@ -117,31 +135,6 @@ class Signal(ABC):
 
     @abstractmethod
     def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]: ...
-
-
-def names_in_file(declared: Mapping[str, int], path: Path, assembly: Assembly) -> dict[str, str]:
-    """Return the file's name of each contig of the genome that it declares.
-
-    Parameters
-    ----------
-    declared
-        The file's contigs and their sizes.
-    path, assembly
-        The file and the genome.
-
-    Raises
-    ------
-    CisflowError
-        No contig is of the genome, they are named in two ways, or one has another size there.
-    """
-    names = reconcile(declared, assembly.sizes, path, assembly.name)
-    for own, name in names.items():
-        if declared[own] != assembly.sizes[name]:
-            raise CisflowError(
-                f"{path}: '{own}' has {declared[own]:,} bases in it, and {assembly.sizes[name]:,} in {assembly.name}. "
-                "It is of another assembly."
-            )
-    return {name: own for own, name in names.items()}
 
 
 def check_there(path: Path) -> None:

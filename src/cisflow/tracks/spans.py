@@ -107,6 +107,8 @@ class Table(Signal):
         Column of the values, from 1; None counts intervals.
     sorted_rows
         Whether rows that are not in order or that overlap are refused, as in a bedGraph file.
+    beyond
+        What is done with rows that end beyond their contig: `fail`, or `drop`.
 
     Raises
     ------
@@ -114,15 +116,23 @@ class Table(Signal):
         A row is no interval, has no finite value, is beyond its contig, or is not where it should be; with its line.
     """
 
-    def __init__(self, path: Path, assembly: Assembly, column: int | None = None, sorted_rows: bool = False):
+    def __init__(
+        self,
+        path: Path,
+        assembly: Assembly,
+        column: int | None = None,
+        sorted_rows: bool = False,
+        beyond: str = "fail",
+    ):
         super().__init__(path, assembly)
         check_there(path)
         table = read_intervals(path, {} if column is None else {"value": column - 1})
         if sorted_rows:
             _check_order(table, path)
-        known, left_out = on_genome(table, assembly.sizes, path, assembly.name)
-        if left_out:
-            self.notes.append(f"{path}: {left_out:,} rows left out, their contigs are not in {assembly.name}")
+        known, elsewhere, wrong = on_genome(table, assembly.sizes, path, assembly.name, beyond)
+        for rows, why in ((elsewhere, f"their contigs are not in {assembly.name}"), (wrong, "they end beyond them")):
+            if rows:
+                self.notes.append(f"{path}: {rows:,} rows left out, {why}")
         self._spans = {
             str(name): covering(*(part[key].to_numpy() for key in ("start", "end", "value") if key in part.columns))
             for (name,), part in known.partition_by("chrom", as_dict=True, maintain_order=True).items()

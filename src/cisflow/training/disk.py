@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
-from cisflow.io import h5_reader
+from cisflow.io import check_written, h5_reader
 
 # Filters of compressed shards, where they are installed; HDF5 finds them by itself then.
 with suppress(ImportError):
@@ -47,7 +47,8 @@ class OnDisk:
 
     def __init__(self, path: str | Path, name: str):
         self.path, self.name = Path(path), name
-        _check_sources(self.path, name)
+        with h5_reader(path) as h5:
+            check_written(h5[name])
         # It stays open until nobody needs the array any more; HDF5 keeps the files of a virtual one open with it.
         self._array = h5py.File(path, "r")[name]
         self.shape, self.dtype, self.ndim = self._array.shape, self._array.dtype, self._array.ndim
@@ -80,14 +81,6 @@ class OnDisk:
                 if not count:
                     raise CisflowError(f"{stretch.path}: the file ends before its row {row - stretch.first}.")
                 start, left = start + count, left[count:]
-
-
-def _check_sources(path: Path, name: str) -> None:
-    """Refuse an array whose files, or theirs, are not there or not whole."""
-    for source, inner in {(source, inner) for source, inner, *_ in _parts(path, name)}:
-        if not source.is_file():
-            raise CisflowError(f"{path}: '{name}' is made of files of which one is missing: {source}. Make it again.")
-        _check_sources(source, inner)
 
 
 # First and last place of a block of an array.

@@ -64,7 +64,7 @@ def size_of(project: Project, name: str) -> Size | None:
     dataset = project.task(name).dataset
     made = project.root / project.table(name, "dataset.h5")
     if made.exists():
-        with h5_reader(made, "dataset/1") as h5:
+        with h5_reader(made, "dataset/1", check=False) as h5:
             rows = tuple(len(h5[split]["y"]) for split in SPLITS)
             embedding = h5["train/x"].shape[1:] if h5.attrs.get("input") == "embeddings" else None
             return Size(rows, int(h5.attrs["length"]), len(h5.attrs["targets"]), embedding)
