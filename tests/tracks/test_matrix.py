@@ -171,7 +171,7 @@ def test_chains_of_other_assemblies_are_refused(tmp_path):
 
 def regions_of(tmp_path, starts, length=160, chrom="chr1"):
     table = pl.DataFrame({"chrom": chrom, "start": starts, "end": [s + length for s in starts], "split": "train"})
-    write_table(tmp_path / "regions.tsv", table.select(REGIONS))
+    write_table(tmp_path / "regions.tsv", table.select(*REGIONS))
     return tmp_path / "regions.tsv"
 
 
