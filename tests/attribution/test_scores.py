@@ -157,6 +157,13 @@ def test_maps_that_do_not_add_up_do_not_pass_the_gate(value, text):
         check_limits(table, {"deep_lift_shap": 0.01})
 
 
+def test_a_trial_that_has_diverged_does_not_stop_the_others(caplog):
+    quality = ABOUT | {"method": "deep_lift_shap", "quantity": "convergence_error", "n": 3}
+    rows = [quality | {"trial": 0, "value": 1e-6}, quality | {"trial": 1, "value": None, "n": 0}]
+    check_limits(pl.DataFrame(rows, schema=ATTRIBUTION_QUALITY), {"deep_lift_shap": 0.01})
+    assert "cnn-2_relu trial 1: no attribution of it is finite" in caplog.text
+
+
 def test_scores_are_computed_for_every_number_of_references(with_truth):
     network_ = network("cnn-local")
     x = sequences_of(network_.length, 4)

@@ -9,6 +9,7 @@ from typing import Any
 import papermill
 from traitlets.config import Config
 
+from cisflow.checksums import files_below
 from cisflow.errors import CisflowError
 from cisflow.provenance import record
 from cisflow.script import json_value, parser, run
@@ -32,8 +33,7 @@ def main() -> None:
             raise CisflowError(error.evalue) from error
         raise
     tables = [Path(path) for path in args.tables.values()]
-    # Snakemake keeps a hidden file in folders that are outputs.
-    files = [file for path in tables for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]
+    files = [file for path in tables for file in (files_below(path) if path.is_dir() else [path])]
     settings = {"notebook": args.notebook, "kind": args.kind, "tables": args.tables, "settings": args.settings}
     record(args.out.with_suffix(".json"), files, settings, started)
     logging.info("%s is drawn", args.out)
