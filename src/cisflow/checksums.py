@@ -64,7 +64,10 @@ def describe(path: str | Path, digests: bool = True) -> dict[str, Any]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return the files of a folder and of its subfolders, without hidden ones, in the order of their paths."""
+    """Return the files of a folder and of its subfolders, without hidden ones, in the order of their paths.
+
+    Snakemake keeps a hidden file in folders that are outputs.
+    """
     found = (file for file in folder.rglob("*") if file.is_file())
     return sorted(
         (file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)),

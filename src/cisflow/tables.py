@@ -1,6 +1,6 @@
-"""The TSV tables that stages pass to each other: their columns, and how they are read and written."""
+"""The TSV tables that stages pass to each other: their columns with types, and how they are read and written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -9,124 +9,239 @@ from cisflow.errors import CisflowError
 from cisflow.io import atomic
 from cisflow.trials import AREAS, OF_MATCHES, SHUFFLED, kind_of
 
+# Columns of a table in their order, with their types.
+Schema = Mapping[str, type[pl.DataType]]
+
+
+def text(*columns: str) -> dict[str, type[pl.DataType]]:
+    """Return columns of text; a name may look like a number."""
+    return dict.fromkeys(columns, pl.String)
+
+
+def whole(*columns: str) -> dict[str, type[pl.DataType]]:
+    """Return columns of whole numbers."""
+    return dict.fromkeys(columns, pl.Int64)
+
+
+def real(*columns: str) -> dict[str, type[pl.DataType]]:
+    """Return columns of real numbers."""
+    return dict.fromkeys(columns, pl.Float64)
+
+
 # Which trained network a row is about.
-ABOUT = ("task", "run", "model", "activation", "trial")
+ABOUT = text("task", "run", "model", "activation") | whole("trial")
 
 # What a data set is like: single numbers, and parts below each other (see `datasets.quality.write_quality`).
-DATASET_QUALITY = ("split", "target", "quantity", "value")
-DATASET_DISTRIBUTIONS = ("part", "split", "class", "target", "other", "name", "start", "end", "value", "n")
+DATASET_QUALITY = text("split", "target", "quantity") | real("value")
+DATASET_DISTRIBUTIONS = (
+    text("part", "split", "class", "target", "other", "name") | real("start", "end", "value") | whole("n")
+)
 
 # `target` is a name, or 'mean' of the targets, or of heads also 'pooled': all targets as if they were one. Metrics that
 # end in _bins are those of predictions for each bin of a window.
-METRICS = (*ABOUT, "set", "target", "metric", "value", "n")
-# The metrics of the labels' kind, as valid_auroc, follow these, and the gradients if they were measured.
-HISTORY = (*ABOUT, "epoch", "lr", "train_loss", "valid_loss")
-GRADIENTS = ("gradient_mean", "gradient_sd")
+METRICS = ABOUT | text("set", "target", "metric") | real("value") | whole("n")
+# A row an epoch. The metrics of the labels' kind, as valid_auroc, follow these, and the gradients if they were
+# measured; they are real numbers. A checkpoint's own history has the columns of `EPOCHS`.
+EPOCHS = whole("epoch") | real("lr", "train_loss", "valid_loss")
+HISTORY = ABOUT | EPOCHS
+GRADIENTS = real("gradient_mean", "gradient_sd")
 # The heads of a task on windows of a genome (`evaluation.heads`, `.domains`, `.drawn`). A row without a trial has the
 # mean over trials, with its interval; `n` counts measured labels, of the target 'mean' the tracks.
-OF_HEAD = ("task", "run", "trial", "set")
-HEADS = ("task", "run", "model", "trials", "parameters", "resamples", "block", "level")
-HEAD_SCORES = (*OF_HEAD, "target", "metric", "value", "low", "high", "n", "trials")
-HEAD_COMPARISON = ("task", "set", "target", "metric", "run", "other", "value", "other_value", "difference", "low",
-    "high", "p", "q", "n")  # fmt: skip
-HEAD_DOMAINS = (*OF_HEAD, "name", "kind", "target", "auroc", "low", "high", "trials", "positives", "negatives",
-    "left_out", "why")  # fmt: skip
-HEAD_ROC = (*OF_HEAD, "name", "kind", "target", "fpr", "tpr")
+OF_HEAD = text("task", "run") | whole("trial") | text("set")
+HEADS = text("task", "run", "model") | whole("trials", "parameters", "resamples", "block") | real("level")
+HEAD_SCORES = OF_HEAD | text("target", "metric") | real("value", "low", "high") | whole("n", "trials")
+HEAD_COMPARISON = (
+    text("task", "set", "target", "metric", "run", "other")
+    | real("value", "other_value", "difference", "low", "high", "p", "q")
+    | whole("n")
+)
+HEAD_DOMAINS = (
+    OF_HEAD
+    | text("name", "kind", "target")
+    | real("auroc", "low", "high")
+    | whole("trials", "positives", "negatives", "left_out")
+    | text("why")
+)
+HEAD_ROC = OF_HEAD | text("name", "kind", "target") | real("fpr", "tpr")
 # Windows by label and prediction, in bins of equal width from `low` to `high`; without bins those beyond them.
-HEAD_DENSITY = (*OF_HEAD, "target", "unit", "low", "high", "bins", "label_bin", "prediction_bin", "count")
+HEAD_DENSITY = (
+    OF_HEAD | text("target", "unit") | real("low", "high") | whole("bins", "label_bin", "prediction_bin", "count")
+)
 # Along chromosomes: means over the windows (so many) that are over a stretch; and the stretches of each split.
-HEAD_PROFILES = (*OF_HEAD, "target", "unit", "chrom", "start", "end", "value", "windows")
-HEAD_COMPOSITION = ("task", "chrom", "set", "size", "start", "end", "fraction")
-FILTERS = (*ABOUT, "filter", "status", "sites", "max_activation", "start", "end", "bits", "consensus")
-HITS = ("query", "target", "target_name", "p_value", "e_value", "q_value", "offset", "overlap", "orientation", "engine")
-TOMTOM = (*ABOUT, "set", *HITS)
-MATCHES = (*ABOUT, "set", "filters", "with_matrix", "match_fraction", "match_any", "factors_found")
-THRESHOLDS = (*MATCHES, "threshold")
-LABELS = (*ABOUT, "filter", "factor", "target", "target_name", "e_value", "q_value")
+HEAD_PROFILES = OF_HEAD | text("target", "unit", "chrom") | whole("start", "end") | real("value") | whole("windows")
+HEAD_COMPOSITION = text("task", "chrom", "set") | whole("size", "start", "end") | real("fraction")
+FILTERS = (
+    ABOUT
+    | text("filter", "status")
+    | whole("sites")
+    | real("max_activation")
+    | whole("start", "end")
+    | real("bits")
+    | text("consensus")
+)
+HITS = (
+    text("query", "target", "target_name")
+    | real("p_value", "e_value", "q_value")
+    | whole("offset", "overlap")
+    | text("orientation", "engine")
+)
+TOMTOM = ABOUT | text("set") | HITS
+MATCHES = (
+    ABOUT | text("set") | whole("filters", "with_matrix") | real("match_fraction", "match_any") | whole("factors_found")
+)
+THRESHOLDS = MATCHES | real("threshold")
+LABELS = ABOUT | text("filter", "factor", "target", "target_name") | real("e_value", "q_value")
 # Three parts below each other: statistics (variable, name, value), histograms (variable, start, end, value: the count),
 # and values before the first activation with what it made of them (before, after). `weights`: untrained or trained.
-ACTIVATIONS = (*ABOUT, "weights", "part", "variable", "name", "start", "end", "value", "before", "after")
+ACTIVATIONS = ABOUT | text("weights", "part", "variable", "name") | real("start", "end", "value", "before", "after")
 # Rows of scans by known motifs have the run 'motifs' and no trial.
-SCAN = (*ABOUT, "scanner", "buffer", "ends", "auroc", "aupr", "auroc_sd", "aupr_sd", "sequences")
-SCAN_EXAMPLES = (*ABOUT, "scanner", "example", "sequence", "position", "score")
-ATTRIBUTION_SCORES = (*ABOUT, "method", "sequences", "auroc", "aupr")
-ATTRIBUTION_QUALITY = (*ABOUT, "method", "quantity", "value", "n")
-ATTRIBUTION_REFERENCES = (*ABOUT, "method", "references", "sequences", "auroc", "aupr")
+SCAN = (
+    ABOUT
+    | text("scanner")
+    | whole("buffer")
+    | text("ends")
+    | real("auroc", "aupr", "auroc_sd", "aupr_sd")
+    | whole("sequences")
+)
+SCAN_EXAMPLES = ABOUT | text("scanner") | whole("example") | text("sequence") | whole("position") | real("score")
+ATTRIBUTION_SCORES = ABOUT | text("method") | whole("sequences") | real("auroc", "aupr")
+ATTRIBUTION_QUALITY = ABOUT | text("method", "quantity") | real("value") | whole("n")
+ATTRIBUTION_REFERENCES = ABOUT | text("method") | whole("references", "sequences") | real("auroc", "aupr")
 # A row a base: of a sequence, the one that is there with its score; of the ground truth, all four with their heights.
-ATTRIBUTION_EXAMPLES = (*ABOUT, "method", "example", "sequence", "position", "base", "score", "auroc", "aupr")
+ATTRIBUTION_EXAMPLES = (
+    ABOUT
+    | text("method")
+    | whole("example")
+    | text("sequence")
+    | whole("position")
+    | text("base")
+    | real("score", "auroc", "aupr")
+)
 # What TF-MoDISco finds in the attributions of a run: its patterns, what they match, and each base of them.
-OF_RUN = ("task", "run", "method")
-MODISCO_SIGNS = (*OF_RUN, "target", "trials", "left_out", "sequences", "window", "sign", "seqlets", "used", "patterns",
-    "in_patterns", "note")  # fmt: skip
-MODISCO_PATTERNS = (*OF_RUN, "pattern", "sign", "seqlets", "start", "end", "bits", "consensus", "hits", "best",
-    "best_name", "e_value", "q_value")  # fmt: skip
-MODISCO_HITS = (*OF_RUN, *HITS)
-MODISCO_BASES = ("pattern", "position", "kept", "base", "contribution", "probability")
+OF_RUN = text("task", "run", "method")
+MODISCO_SIGNS = (
+    OF_RUN
+    | text("target")
+    | whole("trials", "left_out", "sequences", "window")
+    | text("sign")
+    | whole("seqlets", "used", "patterns", "in_patterns")
+    | text("note")
+)
+MODISCO_PATTERNS = (
+    OF_RUN
+    | text("pattern", "sign")
+    | whole("seqlets", "start", "end")
+    | real("bits")
+    | text("consensus")
+    | whole("hits")
+    | text("best", "best_name")
+    | real("e_value", "q_value")
+)
+MODISCO_HITS = OF_RUN | HITS
+MODISCO_BASES = text("pattern") | whole("position", "kept") | text("base") | real("contribution", "probability")
 # A row a base that is there, of the sequences of a gallery. `output` is what is explained (logit, probability, value);
 # `prediction` is the trial's probability or value of the sequence.
-GALLERY = (*ABOUT, "target", "output", "method", "example", "sequence", "label", "prediction", "position", "base",
-    "score")  # fmt: skip
+GALLERY = (
+    ABOUT
+    | text("target", "output", "method")
+    | whole("example")
+    | text("sequence")
+    | real("label", "prediction")
+    | whole("position")
+    | text("base")
+    | real("score")
+)
 
 # Where our Basenji2 differs most from TensorFlow's, in each window; `spread` is the standard deviation of its values.
-PARITY = ("window", "values", "difference", "bin", "channel", "ours", "tensorflow", "spread")
+PARITY = text("window", "values") | real("difference") | whole("bin", "channel") | real("ours", "tensorflow", "spread")
 
 # The account of a data set: signed counts, which add up to the rows of the step 'kept'.
-ACCOUNTING = ("unit", "input", "step", "reason", "rows")
+ACCOUNTING = text("unit", "input", "step", "reason") | whole("rows")
 # What is known of the columns of a data set's labels; a kind of data set fills what it has.
-TARGETS = ("target", "factor", "biosample", "biosample_type", "unit", "files", "description")
+TARGETS = text("target", "factor", "biosample", "biosample_type", "unit", "files", "description")
 
 # Rows of a BED file that were not lifted, as they were; `start` is 0-based, `end` exclusive.
-DROPPED = ("chrom", "start", "end", "name", "reason")
+DROPPED = text("chrom") | whole("start", "end") | text("name", "reason")
 
 # Regions whose signal is read; all have one length.
-REGIONS = ("chrom", "start", "end", "split")
+REGIONS = text("chrom") | whole("start", "end") | text("split")
+# The same with the windows of sequence around them.
+INPUT_REGIONS = REGIONS | whole("input_start", "input_end")
 # Bins by what became of them: `total` is the sum of measured, off_contig, blacklisted, no_data and not_lifted, of which
 # there is a row for each reason (`detail`). Among the measured ones are soft_clipped and clipped, and taken_as_0 and
 # taken_as_nan, which an original's ways put in the place of values.
-TRACK_COUNTS = ("track", "shard", "what", "detail", "bins")
+TRACK_COUNTS = text("track") | whole("shard") | text("what", "detail") | whole("bins")
 
 # Reads of a BAM file with modified bases: how many were used, and left out for what reason.
-READ_COUNTS = ("file", "what", "reads")
+READ_COUNTS = text("file", "what") | whole("reads")
 
 # Records of jobs, by job and by rule (see `records.table`). Memory is in MiB, sizes in MB.
-RECORDS = ("rule", "job", "status", "attempts", "endings", "started", "host", "slurm_job", "device", "threads", "gpus",
-    "seconds", "total_seconds", "cpu_seconds", "asked_minutes", "memory_mb", "asked_memory_mb", "gpu_memory_mb",
-    "read_mb", "written_mb", "recording_seconds", "cisflow", "commit")  # fmt: skip
-RECORD_RULES = ("rule", "jobs", "done", "attempts", "retried", "hours", "core_hours", "gpu_hours", "median_seconds",
-    "most_seconds", "asked_minutes", "memory_mb", "asked_memory_mb", "memory_used", "gpu_memory_mb", "next_mem_mb",
-    "next_runtime", "note")  # fmt: skip
+RECORDS = (
+    text("rule", "job", "status")
+    | whole("attempts")
+    | text("endings", "started", "host", "slurm_job", "device")
+    | whole("threads", "gpus")
+    | real("seconds", "total_seconds", "cpu_seconds")
+    | whole("asked_minutes")
+    | real("memory_mb")
+    | whole("asked_memory_mb")
+    | real("gpu_memory_mb", "read_mb", "written_mb", "recording_seconds")
+    | text("cisflow", "commit")
+)
+RECORD_RULES = (
+    text("rule")
+    | whole("jobs", "done", "attempts", "retried")
+    | real("hours", "core_hours", "gpu_hours", "median_seconds", "most_seconds")
+    | whole("asked_minutes")
+    | real("memory_mb")
+    | whole("asked_memory_mb")
+    | real("memory_used", "gpu_memory_mb")
+    | whole("next_mem_mb", "next_runtime")
+    | text("note")
+)
 
-# Columns that hold names, which may look like numbers.
-TEXT = ("task", "run", "model", "activation", "set", "target", "target_name", "filter", "query", "factor", "consensus",
-    "method", "sequence", "base", "output", "pattern", "sign", "note", "best", "best_name",
-    "scanner", "ends", "chrom", "name", "reason", "split", "unit", "input", "step", "class", "other",
-    "track", "what", "detail", "file", "metric", "kind", "why",
-    "rule", "job", "status", "endings", "started", "host", "slurm_job", "device", "cisflow", "commit",
-    *TARGETS)  # fmt: skip
 
+def read_tsv(path: str | Path, schema: Schema, others: type[pl.DataType] = pl.String) -> pl.DataFrame:
+    """Read a table by its schema.
 
-def read_tsv(path: str | Path, columns: Sequence[str]) -> pl.DataFrame:
-    """Read a table and check that it has these columns.
+    A column has the type of the schema whatever is in it, so that one without any value is no other than one with some;
+    an empty field is null.
 
-    Names are text; the types of other columns are inferred from all rows; an empty field is null.
+    Parameters
+    ----------
+    path
+        The file.
+    schema
+        Columns that it must have, with their types.
+    others
+        Type of all further columns.
 
     Raises
     ------
     CisflowError
-        The file is missing or empty, or lacks a column.
+        The file is missing, empty or damaged, lacks a column, or a value is not of the type of its column.
     """
     try:
-        table = pl.read_csv(
-            path, separator="\t", infer_schema_length=None, schema_overrides=dict.fromkeys(TEXT, pl.String)
-        )
+        table = pl.read_csv(path, separator="\t", infer_schema=False)
     except FileNotFoundError:
         raise CisflowError(f"{path}: there is no such file.") from None
     except pl.exceptions.NoDataError:
         raise CisflowError(f"{path}: the file is empty.") from None
-    missing = [column for column in columns if column not in table.columns]
+    except pl.exceptions.ComputeError as error:
+        raise CisflowError(f"{path}: not a whole table ({str(error).splitlines()[0]}). Make it again.") from error
+    missing = [column for column in schema if column not in table.columns]
     if missing:
         raise CisflowError(f"{path}: there is no column {', '.join(missing)}; there are {', '.join(table.columns)}.")
-    return table
+    return table.with_columns(_typed(path, table[name], schema.get(name, others)) for name in table.columns)
+
+
+def _typed(path: str | Path, column: pl.Series, kind: type[pl.DataType]) -> pl.Series:
+    values = column.cast(kind, strict=False)
+    if values.null_count() > column.null_count():
+        row = int((values.is_null() & column.is_not_null()).arg_max())
+        number = "whole number" if kind == pl.Int64 else "number"
+        raise CisflowError(f"{path}, row {row + 1}: {column.name} is {column[row]!r}, not a {number}. Make it again.")
+    return values
 
 
 def write_table(path: str | Path, table: pl.DataFrame) -> None:
@@ -159,9 +274,8 @@ def _thresholds(path: Path) -> pl.DataFrame:
 
 
 def _beside_shuffled(table: pl.DataFrame, index: list[str]) -> pl.DataFrame:
-    numbers = pl.col(OF_MATCHES).cast(pl.Float64)
     own, shuffled = (
-        table.filter(pl.col("set") == name).select(*index, numbers.name.suffix(end))
+        table.filter(pl.col("set") == name).select(*index, pl.col(OF_MATCHES).name.suffix(end))
         for name, end in (("filters", ""), ("shuffled", SHUFFLED))
     )
     return own.join(shuffled, on=index, how="left", maintain_order="left")

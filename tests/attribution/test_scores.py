@@ -107,7 +107,7 @@ def test_rows_of_the_tables_have_their_columns(tmp_path, with_truth):
     stored, truth = read_map(tmp_path / "m.h5"), read_truth(with_truth, "test", sequences.id)
     auroc, aupr = localisation(stored.scores, bits(truth) > 0.01)
     row = score_row(ABOUT | {"method": "saliency"}, auroc, aupr)
-    assert tuple(row) == ATTRIBUTION_SCORES
+    assert list(row) == list(ATTRIBUTION_SCORES)
     assert (row["auroc"], row["aupr"], row["sequences"]) == (1.0, 1.0, 4)
     examples = list(example_rows(ABOUT, stored, auroc, aupr, np.array([2])))
     assert [e["score"] for e in examples] == [0, 1, 1, 0, 0, 0]
@@ -138,7 +138,7 @@ def test_quality_is_measured_for_every_method():
     maps = {method: Map(np.zeros((6, 30, 4), np.float32)) for method in reduced}
     maps["deep_lift_shap"] = Map(np.zeros((6, 30, 4), np.float32), np.arange(6.0), np.full(6, 0.5))
     rows = list(quality_rows(ABOUT, maps, reduced, {method: r[:4] for method, r in reduced.items()}))
-    assert all(tuple(row) == ATTRIBUTION_QUALITY for row in rows)
+    assert all(list(row) == list(ATTRIBUTION_QUALITY) for row in rows)
     found = {(row["method"], row["quantity"]): row["value"] for row in rows}
     assert found["saliency", "mutagenesis_correlation"] == pytest.approx(1)
     assert found["deep_lift_shap", "convergence_error"] == 2.5
@@ -157,6 +157,13 @@ def test_maps_that_do_not_add_up_do_not_pass_the_gate(value, text):
         check_limits(table, {"deep_lift_shap": 0.01})
 
 
+def test_a_trial_that_has_diverged_does_not_stop_the_others(caplog):
+    quality = ABOUT | {"method": "deep_lift_shap", "quantity": "convergence_error", "n": 3}
+    rows = [quality | {"trial": 0, "value": 1e-6}, quality | {"trial": 1, "value": None, "n": 0}]
+    check_limits(pl.DataFrame(rows, schema=ATTRIBUTION_QUALITY), {"deep_lift_shap": 0.01})
+    assert "cnn-2_relu trial 1: no attribution of it is finite" in caplog.text
+
+
 def test_scores_are_computed_for_every_number_of_references(with_truth):
     network_ = network("cnn-local")
     x = sequences_of(network_.length, 4)
@@ -166,12 +173,12 @@ def test_scores_are_computed_for_every_number_of_references(with_truth):
     rows, quality = reference_rows(
         ABOUT, Explained(network_), x, motif, "integrated_gradients", settings, [1, 4], seed=3
     )
-    assert all(tuple(row) == ATTRIBUTION_REFERENCES for row in rows)
+    assert all(list(row) == list(ATTRIBUTION_REFERENCES) for row in rows)
     assert [(row["references"], row["sequences"]) for row in rows] == [(1, 4), (4, 4)]
     map_ = attribute(Explained(network_), x, "integrated_gradients", dataclasses.replace(settings, references=4), 3)
     auroc, _ = localisation(reduce(map_.scores, x, "integrated_gradients", settings), motif)
     assert rows[1]["auroc"] == pytest.approx(auroc.mean(), abs=1e-6)
-    assert tuple(quality) == ATTRIBUTION_QUALITY
+    assert list(quality) == list(ATTRIBUTION_QUALITY)
     assert quality["quantity"] == "convergence_error"
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 
 import h5py
@@ -241,6 +242,104 @@ def test_tasks_that_are_no_yaml_are_one_problem(root, tmp_path):
         load_project({"tasks": [str(tmp_path / "tasks.yaml")], "command": "x"}, root)
     assert len(str(error.value).splitlines()) == 2
     assert "tasks.yaml:3: not valid YAML: while parsing a block mapping, expected <block end>" in str(error.value)
+
+
+def test_merge_keys_work_and_a_mistake_has_the_line_of_the_anchor(root, tmp_path):
+    text = """
+common: &common
+  model: {name: cnn-2, activation: [relu, exp]}
+  trails: 3
+tasks:
+  mine:
+    <<: *common
+    dataset: {kind: hdf5, file: data/mine.h5}
+"""
+    found = problems(root, tmp_path, text)
+    assert "tasks0.yaml:4: tasks.mine.trails: unknown key. Did you mean 'trials'?" in found
+    assert "tasks0.yaml:2: common: unknown key" in found
+    text = text.replace("trails: 3", "trials: 5").replace("common: &common", "defaults: &common")
+    task = project(root, tmp_path, text).task("mine")
+    assert (list(task.runs()), task.trials) == (["cnn-2_relu", "cnn-2_exponential"], 5)
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ("results/", "results"),
+        ("./results//demo/", "results/demo"),
+        ("/scratch/me/", "/scratch/me"),
+        ("~/cisflow-results", "/home/me/cisflow-results"),
+    ],
+)
+def test_folders_have_one_name_however_they_are_written(root, monkeypatch, given, folder):
+    monkeypatch.setenv("HOME", "/home/me")
+    config = {"tasks": ["config/tasks.yaml"], "command": "x", "results": given, "resources": given, "mirror": ["~/m"]}
+    settings = load_project(config, root).settings
+    assert (settings.results, settings.resources, settings.mirror) == (folder, folder, ["/home/me/m"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("out{x}", "'out{x}': Snakemake takes curly brackets in a path for a wildcard"),
+        ("out<x>", "'out<x>': Snakemake takes '<' and '>' in this path for a variable"),
+        ("~nobody-of-this-name/x", "there is no home folder '~nobody-of-this-name'"),
+        ("", "'' is no path"),
+        ("./", "name a folder of its own, as 'results'"),
+    ],
+)
+def test_folders_that_cannot_be_written_to_are_refused(root, given, message):
+    with pytest.raises(CisflowError, match=re.escape(message)):
+        load_project({"tasks": ["config/tasks.yaml"], "command": "x", "results": given}, root)
+
+
+def test_paths_of_data_begin_at_home_and_have_no_brackets(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    text = MINIMAL.replace("data/mine.h5", "'~/data/{split}.h5'")
+    assert project(root, tmp_path, text).dataset_inputs("mine") == [
+        f"/home/me/data/{split}.h5" for split in ("train", "valid", "test")
+    ]
+    found = problems(root, tmp_path, MINIMAL.replace("data/mine.h5", "'data/{plate}_{split}.h5'"))
+    assert "tasks0.yaml:4: tasks.mine.dataset: 'data/{plate}_{split}.h5': Snakemake takes curly brackets" in found
+    windows = "{kind: windows, genome: ~/hg38.fa, sets: [{bed: data/a.bed, target: 1}], length: 60, split: {test: [a]}}"
+    text = MINIMAL.replace("{kind: hdf5, file: data/mine.h5}", windows.replace("{test", "{valid: [b], test"))
+    assert project(root, tmp_path, text).genome_source("hg38") == "/home/me/hg38.fa"
+    found = problems(root, tmp_path, text.replace("data/a.bed", "'data/{a}.bed'"))
+    assert "tasks.mine.dataset.sets.0.bed: 'data/{a}.bed': Snakemake takes curly brackets" in found
+
+
+@pytest.mark.parametrize(
+    ("title", "message"),
+    [
+        ("a < b", "tasks.mine.title: 'a < b': a title is one line without '<'"),
+        ('"a\\nb"', "a title is one line"),
+        ("<b>x</b>", "tasks0.yaml:4: '<b>x</b>' looks like HTML"),
+        ('"x\\e[31m"', "tasks0.yaml:4: 'x\\x1b[31m' has the control character '\\x1b'"),
+    ],
+)
+def test_titles_that_a_report_or_a_terminal_would_take_for_more_are_refused(root, tmp_path, title, message):
+    assert message in problems(root, tmp_path, MINIMAL.replace("  mine:\n", f"  mine:\n    title: {title}\n"))
+
+
+def test_thousands_of_mistakes_are_summed_up(root, tmp_path):
+    one = "  many{0}:\n    dataset: {{kind: hdf5, file: a.h5}}\n    model: {{name: cnn-2}}\n    trails: 3\n"
+    lines = problems(root, tmp_path, "tasks:\n" + "".join(one.format(n) for n in range(5000))).splitlines()
+    assert len(lines) == 52
+    assert "tasks0.yaml:5: tasks.many0.trails: unknown key. Did you mean 'trials'?" in lines[1]
+    assert lines[-1] == "... and 4,950 more problems."
+
+
+def test_thousands_of_tasks_are_loaded_and_checked_in_seconds(root, tmp_path):
+    """5 s is what the user waits for; CPU time, since other processes may be at work here."""
+    one = (
+        "  many{0}:\n    dataset: {{kind: hdf5, file: data/m{0}.h5}}\n"
+        "    model: {{name: cnn-50, activation: [relu, exponential], width: 0.25}}\n    training: {{epochs: 1}}\n"
+    )
+    text = "tasks:\n" + "".join(one.format(n) for n in range(5000))
+    started = time.process_time()
+    check_files(project(root, tmp_path, text))
+    # A machine at a third of the speed of the one on which it took 2 s.
+    assert time.process_time() - started < 6
 
 
 def test_missing_files_are_all_named(root):

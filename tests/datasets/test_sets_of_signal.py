@@ -13,7 +13,7 @@ from cisflow.datasets.regions import make_regions
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader
 from cisflow.sequence import UNKNOWN
-from cisflow.tables import ACCOUNTING, read_tsv, write_table
+from cisflow.tables import ACCOUNTING, DATASET_QUALITY, read_tsv, write_table
 from cisflow.tracks.genome import Genome, index_genome
 from cisflow.tracks.matrix import bin_track, gather
 
@@ -116,7 +116,7 @@ def test_the_other_strand_has_its_bins_turned(made):
 def test_unmeasured_bins_and_padding_are_in_the_table_of_quality(made):
     folder, _, keys = made
     build(folder, **keys)
-    rows = read_tsv(folder / "dataset.quality.tsv", ("split", "target", "quantity", "value"))
+    rows = read_tsv(folder / "dataset.quality.tsv", DATASET_QUALITY)
     found = {row[:3]: row[3] for row in rows.select("split", "target", "quantity", "value").rows()}
     assert found["test", "all", "padded_bases"] == 10
     assert found["test", "whole", "unmeasured_bins"] == 0

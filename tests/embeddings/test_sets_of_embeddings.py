@@ -16,7 +16,7 @@ from cisflow.embeddings.embed import Kept
 from cisflow.embeddings.store import as_float32, gather
 from cisflow.errors import CisflowError
 from cisflow.io import h5_reader, sha256, write_tsv
-from cisflow.tables import DATASET_QUALITY, TARGETS, read_tsv
+from cisflow.tables import ACCOUNTING, DATASET_QUALITY, TARGETS, read_tsv
 from cisflow.tracks.shards import check_shards
 
 NAMES = ("train", "valid", "test")
@@ -105,7 +105,7 @@ def test_tables_tell_what_is_known(sets):
     assert [found[name, "padded_bases"] for name in NAMES] == [64, 0, beyond]
     assert [found[name, "unknown_bases"] for name in NAMES] == [64, 0, beyond]
     assert 0.2 < found["train", "gc_content"] < 0.8
-    account = read_tsv(out.with_suffix(".accounting.tsv"), ("step", "reason", "rows"))
+    account = read_tsv(out.with_suffix(".accounting.tsv"), ACCOUNTING)
     assert account.select("step", "reason", "rows").rows() == [
         ("read", None, 9), ("genome", "no_such_contig", -3), ("kept", "train", 3), ("kept", "valid", 2),
         ("kept", "test", 1),

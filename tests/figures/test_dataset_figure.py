@@ -12,7 +12,7 @@ from cisflow.datasets.store import SPLITS, Split, write_dataset
 from cisflow.figures import style
 from cisflow.figures.dataset import draw
 from cisflow.io import write_tsv
-from cisflow.tables import ACCOUNTING, read_tsv
+from cisflow.tables import ACCOUNTING
 
 mpl.use("Agg")
 
@@ -140,4 +140,4 @@ def test_it_is_of_the_size_of_print_and_has_the_same_bytes(drawn, tmp_path):
         style.save(figure, numbers, tmp_path / f"{name}.pdf")
     for ending in ("pdf", "png", "tsv"):
         assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
-    assert len(read_tsv(tmp_path / "a.tsv", ("panel", "split", "class", "value"))) == len(numbers)
+    assert len(pl.read_csv(tmp_path / "a.tsv", separator="\t")) == len(numbers)

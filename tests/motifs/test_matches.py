@@ -75,12 +75,12 @@ def task(tmp_path):
          "start": 0, "end": 20, "bits": 1.0, "consensus": "A"}
         for trial, n, status in [(0, 0, "ok"), (0, 1, "ok"), (0, 2, "never active"), (1, 0, "never active")]
     ]  # fmt: skip
-    return pl.DataFrame(rows).select(FILTERS), tmp_path, database
+    return pl.DataFrame(rows).select(*FILTERS), tmp_path, database
 
 
 def test_a_whole_task(task):
     filters, folder, database = task
-    hits = pl.DataFrame(list(tomtom_of_task(filters, folder, database, 0.1, "memelite"))).select(TOMTOM)
+    hits = pl.DataFrame(list(tomtom_of_task(filters, folder, database, 0.1, "memelite"))).select(*TOMTOM)
     own = hits.filter((pl.col("set") == "filters") & (pl.col("query") == "filter0"))
     assert own["target"][0] == "MA0083.3"
     matches, labels = matches_of_task(filters, hits, TRUTH)

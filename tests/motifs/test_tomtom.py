@@ -39,7 +39,7 @@ def test_each_query_finds_its_motif_with_place_and_strand(queries, database):
     rows = tomtom(queries, database, 0.1)
     best = {}
     for row in rows:
-        assert tuple(row) == HITS
+        assert list(row) == list(HITS)
         best.setdefault(row["query"], row)
     assert [best[query.id]["target"] for query in queries] == list(PICKED)
     assert [best[query.id]["orientation"] for query in queries] == ["+", "-", "+", "-"]

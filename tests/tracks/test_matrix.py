@@ -181,7 +181,7 @@ def test_a_contig_of_another_size_in_a_chain_is_an_error_only_for_a_region_on_it
 
 def regions_of(tmp_path, starts, length=160, chrom="chr1"):
     table = pl.DataFrame({"chrom": chrom, "start": starts, "end": [s + length for s in starts], "split": "train"})
-    write_table(tmp_path / "regions.tsv", table.select(REGIONS))
+    write_table(tmp_path / "regions.tsv", table.select(*REGIONS))
     return tmp_path / "regions.tsv"
 
 

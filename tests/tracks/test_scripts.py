@@ -32,7 +32,7 @@ def test_from_files_to_a_matrix(root, tmp_path):
     assert "2 contigs, 1,400 bases" in script(root, "index_genome", fasta=tmp_path / "g.fa", out=genome)
     starts = [0, 320, 700, 960]
     table = pl.DataFrame({"chrom": "chr1", "start": starts, "end": [s + 80 for s in starts], "split": "test"})
-    write_table(regions, table.select(REGIONS))
+    write_table(regions, table.select(*REGIONS))
     rows = random_rows(1)
     path, parts = write_bigwig(tmp_path / "a.bw", rows), []
     for name, statistic in (("z", "mean"), ("a", "max")):

@@ -27,7 +27,11 @@ TASKS = """
 # Snakemake itself compares checksums of files below this size; here none are.
 LOCAL = ("--profile", "profiles/local", "--cores", "2", "--max-checksum-file-size", "0")
 TARGETS = [f"results/tasks/{task}/dataset.h5" for task in ("arrays", "peaks")]
-FILES = {"data/mine.h5": {"make_dataset"}, "data/a.bed": {"make_dataset"}, "data/g.fa": {"index_genome", "make_dataset"}}
+FILES = {
+    "data/mine.h5": {"make_dataset"},
+    "data/a.bed": {"make_dataset"},
+    "data/g.fa": {"index_genome", "make_dataset"},
+}
 
 
 @pytest.fixture(scope="module")

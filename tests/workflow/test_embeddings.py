@@ -12,7 +12,7 @@ from cisflow.embeddings.store import as_float32
 from cisflow.io import h5_reader
 from cisflow.models.convnet import one_hot
 from cisflow.sequence import encode
-from cisflow.tables import METRICS, read_tsv
+from cisflow.tables import ACCOUNTING, DATASET_QUALITY, METRICS, TARGETS, read_tsv
 from tests.basenji import SMALL, random_basenji
 from tests.datasets.genomes import make_genome, write_bed
 from tests.workflow.conftest import snakemake, succeed
@@ -129,16 +129,16 @@ def test_from_genome_and_weights_to_a_data_set(mine):
             first += count
         # The file of the labels has the bases; the data set of embeddings has neither them nor embeddings.
         assert (folder / "mine/dataset.h5").stat().st_size < 100_000
-    quality = read_tsv(folder / "mine/dataset.quality.tsv", ("quantity",))
+    quality = read_tsv(folder / "mine/dataset.quality.tsv", DATASET_QUALITY)
     padded = dict(quality.filter(quality["quantity"] == "padded_bases").select("split", "value").rows())
     assert padded == {"train": CROP, "valid": 0, "test": CROP}
-    labels = read_tsv(folder / "windows_of_mine/dataset.quality.tsv", ("quantity",))
+    labels = read_tsv(folder / "windows_of_mine/dataset.quality.tsv", DATASET_QUALITY)
     for quantity in ("gc_content", "unknown_bases", "mean"):
         own, other = (table.filter(table["quantity"] == quantity)["value"].to_list() for table in (quality, labels))
         assert own == other
-    kept = read_tsv(folder / "mine/dataset.accounting.tsv", ("step", "reason", "rows"))
+    kept = read_tsv(folder / "mine/dataset.accounting.tsv", ACCOUNTING)
     assert dict(kept.filter(kept["step"] == "kept").select("reason", "rows").rows()) == SPLITS
-    assert read_tsv(folder / "mine/dataset.targets.tsv", ("unit",))["unit"].to_list() == ["reads", None]
+    assert read_tsv(folder / "mine/dataset.targets.tsv", TARGETS)["unit"].to_list() == ["reads", None]
 
     # A shard that is lost is no empty values; it is told, and made again alone.
     lost = sorted((clone / "results/embeddings").glob("*/1.h5"))[0].relative_to(clone)

@@ -11,7 +11,7 @@ import pysam
 import pytest
 
 from cisflow.io import h5_reader
-from cisflow.tables import ACCOUNTING, METRICS, REGIONS, TRACK_COUNTS, read_tsv
+from cisflow.tables import ACCOUNTING, INPUT_REGIONS, METRICS, TRACK_COUNTS, read_tsv
 from cisflow.tracks.matrix import read_matrix
 from tests.workflow.conftest import copy_of_repository, snakemake, succeed
 
@@ -124,7 +124,7 @@ def wanted(task):
 
 def check_account(task):
     """Hold the accounts of a data set of kind matrix against its regions, bins and rows, counted anew."""
-    regions = read_tsv(task / "regions.tsv", (*REGIONS, "input_start", "input_end"))
+    regions = read_tsv(task / "regions.tsv", INPUT_REGIONS)
     account = read_tsv(task / "dataset.accounting.tsv", ACCOUNTING)
     assert account.equals(read_tsv(task / "regions.accounting.tsv", ACCOUNTING)), "nothing is lost after the regions"
     for _, own in account.group_by("unit"):

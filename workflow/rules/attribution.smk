@@ -60,9 +60,9 @@ rule attribution_quality:
     output:
         "<results>/tasks/{task}/attribution/quality.tsv",
     log:
-        "<logs>/attribution/{task}.quality.log",
+        "<logs>/attribution/{task}/quality.log",
     benchmark:
-        "<benchmarks>/attribution/{task}.quality.tsv"
+        "<benchmarks>/attribution/{task}/quality.tsv"
     conda:
         f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
@@ -101,9 +101,9 @@ rule score_attribution:
         examples="<results>/tasks/{task}/attribution/examples.tsv",
         provenance="<results>/tasks/{task}/attribution/scores.provenance.json",
     log:
-        "<logs>/attribution/{task}.score.log",
+        "<logs>/attribution/{task}/score.log",
     benchmark:
-        "<benchmarks>/attribution/{task}.score.tsv"
+        "<benchmarks>/attribution/{task}/score.tsv"
     conda:
         f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:
@@ -275,9 +275,9 @@ rule explain_gallery:
         table="<results>/tasks/{task}/attribution/galleries/{gallery}.tsv",
         provenance="<results>/tasks/{task}/attribution/galleries/{gallery}.provenance.json",
     log:
-        "<logs>/attribution/{task}.gallery-{gallery}.log",
+        "<logs>/attribution/{task}/galleries/{gallery}.log",
     benchmark:
-        "<benchmarks>/attribution/{task}.gallery-{gallery}.tsv"
+        "<benchmarks>/attribution/{task}/galleries/{gallery}.tsv"
     conda:
         f"../envs/attribution-{project.settings.torch}.yaml"
     envmodules:

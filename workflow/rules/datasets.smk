@@ -53,9 +53,9 @@ rule make_regions:
         accounting="<results>/tasks/{task}/regions.accounting.tsv",
         provenance="<results>/tasks/{task}/regions.provenance.json",
     log:
-        "<logs>/datasets/{task}.regions.log",
+        "<logs>/datasets/{task}/regions.log",
     benchmark:
-        "<benchmarks>/datasets/{task}.regions.tsv"
+        "<benchmarks>/datasets/{task}/regions.tsv"
     conda:
         "../envs/base.yaml"
     envmodules:

@@ -66,9 +66,9 @@ rule compare_heads:
         comparison="<results>/tasks/{task}/heads/comparison.tsv",
         provenance="<results>/tasks/{task}/heads/scores.provenance.json",
     log:
-        "<logs>/evaluation/{task}.heads.log",
+        "<logs>/evaluation/{task}/heads.log",
     benchmark:
-        "<benchmarks>/evaluation/{task}.heads.tsv"
+        "<benchmarks>/evaluation/{task}/heads.tsv"
     conda:
         f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
@@ -110,9 +110,9 @@ rule tell_domains:
         curves="<results>/tasks/{task}/heads/roc.tsv",
         provenance="<results>/tasks/{task}/heads/domains.provenance.json",
     log:
-        "<logs>/evaluation/{task}.domains.log",
+        "<logs>/evaluation/{task}/domains.log",
     benchmark:
-        "<benchmarks>/evaluation/{task}.domains.tsv"
+        "<benchmarks>/evaluation/{task}/domains.tsv"
     conda:
         f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:
@@ -162,9 +162,9 @@ rule lay_out_heads:
         composition="<results>/tasks/{task}/heads/composition.tsv",
         provenance="<results>/tasks/{task}/heads/density.provenance.json",
     log:
-        "<logs>/evaluation/{task}.plotted.log",
+        "<logs>/evaluation/{task}/plotted.log",
     benchmark:
-        "<benchmarks>/evaluation/{task}.plotted.tsv"
+        "<benchmarks>/evaluation/{task}/plotted.tsv"
     conda:
         f"../envs/torch-{project.settings.torch}.yaml"
     envmodules:

@@ -184,7 +184,7 @@ rule activations:
 
 
 wildcard_constraints:
-    threshold=r"0\.\d+",
+    threshold="[^/]+",
 
 
 use rule filters as filters_at_threshold with:

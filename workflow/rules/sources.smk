@@ -30,7 +30,7 @@ rule fetch_source:
     benchmark:
         "<benchmarks>/sources/{source}/{file}.tsv"
     wildcard_constraints:
-        source="|".join(name for name, source in project.sources.items() if source.files) or "none",
+        source=one_of(name for name, source in project.sources.items() if source.files),
         file=one_of(set(FILES) - set(MEMBERS)),
     localrule: True
     conda:
@@ -104,7 +104,7 @@ rule export_jaspar:
     benchmark:
         "<benchmarks>/sources/{source}.tsv"
     wildcard_constraints:
-        source="|".join(name for name, source in project.sources.items() if source.jaspar) or "none",
+        source=one_of(name for name, source in project.sources.items() if source.jaspar),
     localrule: True
     conda:
         "../envs/base.yaml"

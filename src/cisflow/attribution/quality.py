@@ -1,5 +1,6 @@
 """Whether attributions can be trusted: numbers for each map, and the gate before a figure uses them."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from cisflow.attribution.maps import Map
 from cisflow.errors import CisflowError
 
+LOG = logging.getLogger("cisflow")
 Row = dict[str, Any]
 
 
@@ -56,12 +58,19 @@ def correlations(a: NDArray, b: NDArray) -> NDArray[np.float64]:
 def check_limits(table: pl.DataFrame, limits: Mapping[str, float]) -> None:
     """Refuse maps whose median convergence error is above the limit of their method.
 
+    A trial without any value, as one that has diverged and is kept, has no maps that a result could use: it is logged.
+
     Raises
     ------
     CisflowError
         It names every such trial and what to do.
     """
-    errors = table.filter(pl.col("quantity") == "convergence_error")
+    trial = ["run", "trial"]
+    values = table.group_by(trial, maintain_order=True).agg(pl.col("value").count())
+    lacking = values.filter(pl.col("value") == 0)
+    for run, number in lacking.select(trial).iter_rows():
+        LOG.warning("%s trial %s: no attribution of it is finite (has it diverged?)", run, number)
+    errors = table.filter(pl.col("quantity") == "convergence_error").join(lacking, on=trial, how="anti")
     beyond = [
         f"  {row['run']} trial {row['trial']}, {row['method']}: {_number(row['value'])} "
         f"(limit {limits[row['method']]:g})"

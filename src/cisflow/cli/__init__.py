@@ -292,10 +292,10 @@ def crate(
     """
     from cisflow.cli.records import config_of
     from cisflow.config.project import load_project
-    from cisflow.records.crate import write_crate
+    from cisflow.records.crate import default_out, write_crate
 
     project = load_project(config or config_of(target))
-    for note in write_crate(project, target, output or target.with_suffix(".crate.zip"), with_data):
+    for note in write_crate(project, target, output or default_out(target), with_data):
         out.print(note, markup=False, soft_wrap=True)
 
 

@@ -105,7 +105,7 @@ def embed_file(given: Input, kept: Kept, how: How, out: Path, shards: int, conso
     """
     with _opened(given, how, out, console) as opened:
         about = about_of(opened.model, how, kept, given.weights, given.params, given.fasta, given.regions)
-        paths = [out.with_suffix("") / f"{shard}.h5" for shard in range(shards)] if shards > 1 else [out]
+        paths = [_folder(out) / f"{shard}.h5" for shard in range(shards)] if shards > 1 else [out]
         work = (opened.model, opened.genome, opened.windows, about, how, kept)
         started, made = time.monotonic(), 0
         with _progress(console, len(opened.windows)) as told:
@@ -125,6 +125,11 @@ def embed_file(given: Input, kept: Kept, how: How, out: Path, shards: int, conso
         f"{out}: embeddings {shape}, {opened.model.gelu} GELU, {len(opened.windows) / seconds:.2g} windows/s",
         *notes,
     ]
+
+
+def _folder(out: Path) -> Path:
+    """Return the folder of the shards of a file; only .h5 is no part of its name."""
+    return out.with_suffix("") if out.suffix == ".h5" else out.with_name(f"{out.name}.shards")
 
 
 def predict_file(

@@ -7,6 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from cisflow.config.evaluation import BASELINES
 from cisflow.config.strict import Grid, Name, Strict, did_you_mean
+from cisflow.config.text import Title
 from cisflow.models.zoo import ACTIVATIONS, ARCHITECTURES
 from cisflow.trials import NUMBERS, TABLES
 
@@ -14,7 +15,7 @@ from cisflow.trials import NUMBERS, TABLES
 class Claim(Strict):
     """A group of published numbers of one kind, in rows and columns."""
 
-    title: str
+    title: Title
     source: str = Field(description="Where the numbers were published, and how they were read.")
     task: Grid[Name] = Field(min_length=1, description="Task, or tasks whose tables are put together.")
     table: Literal[tuple(TABLES)]

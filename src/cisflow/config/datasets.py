@@ -8,9 +8,12 @@ from cisflow.config.embeddings import Embeddings
 from cisflow.config.matrix import Matrix, TfRecord
 from cisflow.config.splitting import Fractions
 from cisflow.config.strict import Name, Strict
+from cisflow.config.text import local_path
 from cisflow.config.windows import Peaks, Windows
 
 Split = Literal["train", "valid", "test"]
+# What stands for the name of a split in the names of files and arrays.
+SPLIT = "{split}"
 
 
 class Planted(Strict):
@@ -52,7 +55,7 @@ class SyntheticGrammar(Planted):
 
 def of_each_split(name: str) -> list[str]:
     """Return a name with its '{split}' replaced by train, valid and test; a name without it alone."""
-    return list(dict.fromkeys(name.replace("{split}", split) for split in get_args(Split)))
+    return list(dict.fromkeys(name.replace(SPLIT, split) for split in get_args(Split)))
 
 
 class Hdf5Keys(Strict):
@@ -82,6 +85,12 @@ class Hdf5(Strict):
     reverse_complement: list[Split] = Field([], description="Splits to which the other strand of each row is appended.")
 
     @model_validator(mode="after")
+    def _a_path(self):
+        if self.source is None:
+            object.__setattr__(self, "file", local_path(self.file, SPLIT))
+        return self
+
+    @model_validator(mode="after")
     def _channels_once(self):
         if set(self.channels) != set("ACGT"):
             raise ValueError(f"channels: '{self.channels}' has not each of A, C, G, T once")
@@ -96,7 +105,7 @@ class Hdf5(Strict):
     @model_validator(mode="after")
     def _splits_apart(self):
         for name, key in self.keys:
-            if "{split}" not in self.file + key:
+            if SPLIT not in self.file + key:
                 raise ValueError(f"keys.{name}: '{key}' must contain {{split}}, unless the name of the file does")
         return self
 

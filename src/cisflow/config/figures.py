@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, create_model, model_val
 from cisflow.attribution.presets import REFERENCED
 from cisflow.config.strict import KeyProblem, Name, Strict, did_you_mean
 from cisflow.config.tasks import Activation
+from cisflow.config.text import Prose, Title
 from cisflow.models.zoo import ARCHITECTURES
 from cisflow.trials import NUMBERS, TABLES, kind_of
 
@@ -247,9 +248,9 @@ KINDS: dict[str, tuple[type[Strict], tuple[str, ...] | None, tuple[str, ...]]] =
 class Figure(Strict):
     """A figure. Tables are paths below results/tasks, as 'task1/motifs/matches.tsv'."""
 
-    title: str
-    caption: str = Field(description="What each panel shows; it stands below the figure in the report.")
-    paper: str
+    title: Title
+    caption: Prose = Field(description="What each panel shows; it stands below the figure in the report.")
+    paper: Title
     kind: str
     tables: dict[Name, str] = Field({}, description="Tables that are needed, by the name that the drawing uses.")
     optional: dict[Name, str] = Field({}, description="Tables whose panel joins when they exist.")

@@ -196,7 +196,7 @@ def _at_address(found: Place, where: str, seen: dict[str, tuple[Place, str]], kn
     if not found.url:
         return None
     name = found.url_name
-    if not re.search(NAME, name):
+    if not re.fullmatch(NAME, name):
         return f"the address '{found.url}' does not end in a file name; declare the file in config/sources.yaml."
     if name in known:
         return f"a file called '{name}' is in the source '{known[name]}'; take it from there, or rename that one."

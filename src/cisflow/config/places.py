@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, model_valida
 from cisflow.config.assemblies import assembly_of
 from cisflow.config.sources import Md5, Sha256
 from cisflow.config.strict import ACCESSION, Name, Strict
+from cisflow.config.text import local_path
 
 GIVEN = ("file", "url", "accession", "modified")
 # A text that is meant to be an accession, perhaps in small letters or of an experiment.
@@ -47,6 +48,13 @@ class Place(Strict):
             raise ValueError("source: the name of the file in it is needed: file")
         if (self.md5 or self.sha256) and not self.url:
             raise ValueError("md5, sha256: they belong to a url; config/sources.yaml has those of sources")
+        return self
+
+    @model_validator(mode="after")
+    def _a_path(self):
+        if self.file and not self.source:
+            # Set as it is read, so that nothing else has to know of the home folder.
+            object.__setattr__(self, "file", local_path(self.file))
         return self
 
     @property

@@ -14,6 +14,7 @@ from cisflow.config.embeddings import geometry_of, misfits
 from cisflow.config.places import Genome, Place, located_places
 from cisflow.config.project import Project
 from cisflow.config.splitting import Splitting
+from cisflow.config.strict import listed
 from cisflow.config.tasks import Task
 from cisflow.datasets.mat5 import is_mat5
 from cisflow.datasets.store import SPLITS
@@ -52,7 +53,7 @@ def check_files(project: Project) -> None:
     for check in (_replaced_files, _missing_chromosomes, _missing_motifs, _misfits):
         problems += check(project)
     if problems:
-        raise CisflowError("files that the configuration names have problems:\n" + "\n".join(problems))
+        raise CisflowError("files that the configuration names have problems:\n" + listed(problems))
 
 
 def _of(task: Task, beginning: Callable[[str, str | None], str | None]) -> list[str]:

@@ -32,8 +32,9 @@ from cisflow.config.files import (
 from cisflow.config.grouping import group_files, is_out
 from cisflow.config.places import Genome, Modified, Place, places_of, with_paths
 from cisflow.config.sources import Source, Sources
-from cisflow.config.strict import Name, Strict, did_you_mean, validate
+from cisflow.config.strict import MOST_SHOWN, Name, Strict, did_you_mean, listed, validate
 from cisflow.config.tasks import OF_ANY_MODEL, Task, Tasks
+from cisflow.config.text import Folder, LocalPath
 from cisflow.config.yaml import Section, load, merge, place
 from cisflow.errors import CisflowError
 from cisflow.sources.manifest import Row
@@ -68,9 +69,9 @@ class Estimates(Strict):
 class Settings(Strict):
     """The content of config/config.yaml: where things are, and at which scale."""
 
-    results: str = Field("results", description="Folder of results.")
-    resources: str = Field("resources", description="Folder of fetched files.")
-    mirror: list[str] = Field([], description="Folders searched, by file name and checksum, before any download.")
+    results: Folder = Field("results", description="Folder of results; `~` is the home folder.")
+    resources: Folder = Field("resources", description="Folder of fetched files.")
+    mirror: list[LocalPath] = Field([], description="Folders searched, by file name and checksum, before any download.")
     tasks: list[str] = Field(min_length=1, description="Files of tasks; a later one overrides keys of an earlier one.")
     sources: str = "config/sources.yaml"
     figures: str = "config/figures.yaml"
@@ -425,7 +426,7 @@ def load_project(
         problems += problems_of_labels(parts["tasks"], documents["tasks"])
         problems += _unknown_tracks(parts["tasks"], documents["tasks"])
     if problems:
-        raise CisflowError("the configuration has problems:\n" + "\n".join(problems))
+        raise CisflowError("the configuration has problems:\n" + listed(problems))
     made = {ENCODE: encode_source(root / settings.encode, parts["tasks"]), URLS: urls_source(parts["tasks"])}
     parts["sources"] = parts["sources"] | {name: source for name, source in made.items() if source}
     return Project(root, settings, **parts, documents=documents)
@@ -501,12 +502,15 @@ def _dangling_names(documents: Mapping[str, Section | None], settings: Settings)
         return []
     entries = {name: _mapping(document, name) for name, document in documents.items()}
     sources, tasks = entries["sources"], entries["tasks"]
+    databases = [name for name, source in sources.items() if _has_motifs(source)]
     problems = []
 
     def point(document: str, path: tuple[str, ...], name: Any, known: Iterable[str], what: str) -> None:
         if isinstance(name, str) and documents[document] is not None and name not in known:
             where = f"{place(documents[document], path)}: {'.'.join(path)}"
-            problems.append(f"{where}: there is no {what} '{name}'.{did_you_mean(name, known)}")
+            # Close names are looked for while there is room to show them: there may be thousands of either.
+            hint = did_you_mean(name, known) if len(problems) < MOST_SHOWN else ""
+            problems.append(f"{where}: there is no {what} '{name}'.{hint}")
 
     for name in (ENCODE, URLS, *MADE):
         if name in sources:
@@ -515,12 +519,11 @@ def _dangling_names(documents: Mapping[str, Section | None], settings: Settings)
                 f"{where}: sources.{name}: this name is kept for what tasks name or rules make; take another."
             )
     for name, task in tasks.items():
-        for key, value, known, what in (*_pointers(task, sources), *_labels(task, tasks)):
+        for key, value, known, what in (*_pointers(task, sources, databases), *_labels(task, tasks)):
             point("tasks", ("tasks", name, *key), value, known, what)
     for name, figure in entries["figures"].items():
         for key, table in _mapping(figure, "tables").items():
             point("figures", ("figures", name, "tables", key), str(table).split("/")[0], tasks, "task")
-        databases = [source for source, found in sources.items() if _has_motifs(found)]
         point("figures", ("figures", name, "database"), _value(figure, "database"), databases, "source of motifs")
     for key in ("reproduce", "leave_out"):
         for number, task in enumerate(getattr(settings, key) or ()):
@@ -533,10 +536,11 @@ def _dangling_names(documents: Mapping[str, Section | None], settings: Settings)
     return problems
 
 
-def _pointers(task: Any, sources: Section) -> Iterator[tuple[tuple[str, ...], Any, Iterable[str], str]]:
+def _pointers(
+    task: Any, sources: Section, databases: Iterable[str]
+) -> Iterator[tuple[tuple[str, ...], Any, Iterable[str], str]]:
     """Yield what a task's keys point to: the key, the name, the names that there are, and what they are names of."""
     dataset, tomtom = _mapping(task, "dataset"), _mapping(task, "tomtom")
-    databases = [name for name, source in sources.items() if _has_motifs(source)]
     yield ("tomtom", "database"), tomtom.get("database"), databases, "source of motifs"
     yield ("dataset", "motifs"), dataset.get("motifs"), sources, "source"
     yield ("dataset", "source"), (source := dataset.get("source")), sources, "source"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from cisflow.config.strict import MD5, SHA256, Name, Strict
+from cisflow.config.text import Title
 
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
 Md5 = Annotated[str, StringConstraints(pattern=MD5)]
@@ -73,7 +74,7 @@ class Jaspar(Strict):
 class Source(Strict):
     """Files that belong together: of one origin and one licence."""
 
-    title: str
+    title: Title
     homepage: str = Field(pattern="^https?://")
     licence: str
     used_for: str

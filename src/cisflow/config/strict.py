@@ -1,6 +1,7 @@
 """The base of all configuration models: unknown keys are errors with a suggestion, and every problem is reported."""
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
@@ -27,6 +28,9 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 # Of a file, as ENCFF001XYZ; accessions of experiments begin with ENCSR.
 ACCESSION = r"^ENCFF[0-9]{3}[A-Z]{3}$"
 SHA256, MD5 = "^[0-9a-f]{64}$", "^[0-9a-f]{32}$"
+
+# Problems that are shown of a configuration.
+MOST_SHOWN = 50
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Strict")
@@ -61,18 +65,27 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> "Strict":
+        # Nothing changes a model, so that all tasks share a default, which pydantic would copy for each of them.
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _unknown_keys(cls, data: Any, info: Any) -> Any:
         # Pydantic would report the key but not what it might have meant; and it cannot know the line.
         if not isinstance(data, Section) or info.context is None:
             return data
-        known = {name: field.alias or name for name, field in cls.model_fields.items()}
-        unknown = [key for key in data if key not in known.values()]
+        known = _keys_of(cls)
+        unknown = [key for key in data if key not in known]
         for key in unknown:
             path = ".".join((*data.path, key))
-            info.context.append(f"{data.lines[key]}: {path}: unknown key.{did_you_mean(key, known.values())}")
+            info.context.append(f"{data.lines[key]}: {path}: unknown key.{did_you_mean(key, known)}")
         return {key: value for key, value in data.items() if key not in unknown} if unknown else data
+
+
+@functools.cache
+def _keys_of(model: type[Strict]) -> frozenset[str]:
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
 def partial(model: type[Strict], keys: Iterable[str], name: str, about: str) -> type[Strict]:
@@ -83,6 +96,13 @@ def partial(model: type[Strict], keys: Iterable[str], name: str, about: str) -> 
         for key, field in fields.items()
     }
     return create_model(name, __base__=Strict, __doc__=about, **optional)
+
+
+def listed(problems: Iterable[str]) -> str:
+    """Return problems, a line each; the first ones, if there are very many, and the number of the others."""
+    lines = [line for problem in problems for line in problem.splitlines()]
+    more = len(lines) - MOST_SHOWN
+    return "\n".join(lines if more <= 0 else [*lines[:MOST_SHOWN], f"... and {more:,} more problems."])
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

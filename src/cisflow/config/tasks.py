@@ -28,6 +28,7 @@ from cisflow.config.evaluation import Evaluation
 from cisflow.config.heads import PRESETS as HEAD_PRESETS
 from cisflow.config.strict import Grid, KeyProblem, Name, Strict, did_you_mean, message, partial
 from cisflow.config.sweep import lay, run_name, sweep_of
+from cisflow.config.text import Title
 from cisflow.models.zoo import (
     ACTIVATION_ALIASES,
     ACTIVATIONS,
@@ -102,6 +103,8 @@ def _kind_of_model(model: Any) -> str:
         return type(model).__name__
     names = model.get("name") if isinstance(model, dict) else None
     names = [name for name in (names if isinstance(names, list) else [names]) if isinstance(name, str)]
+    if ARCHITECTURES.keys() >= set(names):
+        return "Model"
     closest = {name for given in names for name in difflib.get_close_matches(given, [*ARCHITECTURES, *HEADS], n=1)}
     return "Heads" if closest & HEADS.keys() else "Model"
 
@@ -416,7 +419,7 @@ class Modisco(Strict):
 class Task(Strict):
     """A data set, the models that are trained on it, and what is read from them."""
 
-    title: str = ""
+    title: Title = ""
     dataset: Dataset
     model: AnyModel | None = Field(description="null: nothing is trained; the task is a data set.")
     sweep: Sweep = Field(

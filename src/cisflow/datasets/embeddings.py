@@ -111,7 +111,7 @@ class _Maker:
         return Embedded(splits, targets, self._about(), quality, self._further())
 
     def _about(self) -> dict[str, dict[str, str]]:
-        table = read_tsv(self.inputs.targets, TARGETS).select(TARGETS).cast(pl.String).fill_null("")
+        table = read_tsv(self.inputs.targets, TARGETS).select(*TARGETS).fill_null("")
         return {row["target"]: {k: v for k, v in row.items() if k != "target"} for row in table.iter_rows(named=True)}
 
     def _same_windows(self, name: str, rows: slice) -> None:

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from cisflow.datasets.store import SPLITS, Split, Stream
 from cisflow.errors import CisflowError
-from cisflow.tables import REGIONS, read_tsv
+from cisflow.tables import INPUT_REGIONS, REGIONS, read_tsv
 from cisflow.tracks.genome import Genome
 from cisflow.tracks.matrix import Matrix, read_matrix
 
 # Bytes of sequences and labels that are in memory together.
 BLOCK_BYTES = 1 << 24
-INPUT = ("input_start", "input_end")
 
 
 @dataclass
@@ -69,7 +68,7 @@ def open_signal(
     CisflowError
         Regions and matrix do not belong together, or not to the task.
     """
-    table = read_tsv(regions, (*REGIONS, *INPUT))
+    table = read_tsv(regions, INPUT_REGIONS)
     with read_matrix(tracks) as matrix, Genome(genome) as fasta:
         _belong_together(spec, table, matrix, regions, tracks)
         made = Signal(targets=matrix.tracks, about={name: _about(track) for name, track in spec["tracks"].items()})
@@ -82,7 +81,7 @@ def open_signal(
 def _belong_together(
     spec: Mapping[str, Any], table: pl.DataFrame, matrix: Matrix, regions: str | Path, tracks: str | Path
 ) -> None:
-    if not matrix.regions.equals(table.select(REGIONS)):
+    if not matrix.regions.equals(table.select(*REGIONS)):
         raise CisflowError(f"{tracks}: it is over other regions than {regions}. Run 'gather_tracks' again.")
     # The order is the matrix's: a mapping that went through JSON has none.
     if set(matrix.tracks) != set(spec["tracks"]):

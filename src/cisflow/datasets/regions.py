@@ -206,7 +206,7 @@ def read_account(path: str | Path, account: Account) -> None:
     account
         Where it goes; without the windows that are kept, which its maker enters.
     """
-    texts = pl.col("unit", "input", "step", "reason").cast(pl.String).fill_null("")
+    texts = pl.col("unit", "input", "step", "reason").fill_null("")
     for row in read_tsv(path, ACCOUNTING).with_columns(texts).iter_rows(named=True):
         if row["step"] == KEPT:
             if row["unit"] != UNIT:

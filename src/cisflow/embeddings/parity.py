@@ -17,7 +17,7 @@ from cisflow.errors import CisflowError
 from cisflow.io import h5_reader, h5_writer, sha256, write_tsv
 from cisflow.models.folded import Folded
 from cisflow.sequence import one_hot
-from cisflow.tables import PARITY, REGIONS, read_tsv
+from cisflow.tables import INPUT_REGIONS, PARITY, read_tsv
 from cisflow.tracks.contigs import reconcile
 from cisflow.tracks.genome import Genome, index_genome
 from cisflow.tracks.intervals import read_intervals
@@ -80,7 +80,7 @@ def _places(regions: str | Path) -> pl.DataFrame:
     """Return chrom, start, end and line of windows."""
     if Path(regions).suffix != ".tsv":
         return read_intervals(regions)
-    table = read_tsv(regions, (*REGIONS, "input_start", "input_end")).with_row_index("line", offset=2)
+    table = read_tsv(regions, INPUT_REGIONS).with_row_index("line", offset=2)
     return table.select("chrom", "line", start="input_start", end="input_end")
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
-from cisflow.tables import REGIONS, read_tsv
+from cisflow.tables import INPUT_REGIONS, REGIONS, read_tsv
 from cisflow.tracks.contigs import reconcile, verdict_on_rows
 from cisflow.tracks.intervals import read_intervals
 
@@ -77,7 +77,7 @@ def windows_of_task(path: str | Path, model: Geometry, sizes: Mapping[str, int],
     CisflowError
         There is no region, a window is not of the model's length, or its contig is not in the genome.
     """
-    table = read_tsv(path, (*REGIONS, "input_start", "input_end"))
+    table = read_tsv(path, INPUT_REGIONS)
     if not len(table):
         raise CisflowError(f"{path}: there is no region in it.")
     lengths = (pl.col("input_end") - pl.col("input_start"), pl.col("end") - pl.col("start"))
@@ -92,7 +92,7 @@ def windows_of_task(path: str | Path, model: Geometry, sizes: Mapping[str, int],
             "labels the model's length and crop, or the model its params."
         )
     _known(table.with_row_index("line", 2), sizes, sizes, path)
-    return _windows(table.select(REGIONS), model, sizes, edges, path)
+    return _windows(table.select(*REGIONS), model, sizes, edges, path)
 
 
 def windows_of_bed(

@@ -20,7 +20,7 @@ from cisflow.evaluation.predict import as_predictions, output_batches, predict_o
 from cisflow.io import atomic, h5_reader, h5_writer
 from cisflow.models.heads import Head
 from cisflow.models.zoo import HEADS
-from cisflow.tables import ABOUT, HISTORY, read_tsv
+from cisflow.tables import EPOCHS, read_tsv
 from cisflow.training.checkpoint import load_model, read_description, scale_of
 from cisflow.training.disk import OnDisk
 from cisflow.trials import OF_BINS
@@ -224,9 +224,7 @@ def histories(task: str, run: str | Path) -> pl.DataFrame:
     parts = []
     for trial in trial_folders(run):
         about = [pl.lit(value).alias(name) for name, value in {"task": task, **describe(trial)}.items()]
-        history = read_tsv(trial / "history.tsv", HISTORY[len(ABOUT) :])
-        # A column without any number, as a trial that diverged at once has, would be read as text.
-        parts.append(history.select(*about, "epoch", pl.exclude("epoch").cast(pl.Float64)))
+        parts.append(read_tsv(trial / "history.tsv", EPOCHS, others=pl.Float64).select(*about, pl.all()))
     return pl.concat(parts)
 
 

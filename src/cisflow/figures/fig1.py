@@ -81,7 +81,7 @@ def _logos(figure: Figure, place: SubplotSpec, tables: Mapping[str, str], settin
     name = pl.coalesce("factor", "target_name", pl.lit("no motif"))
     quantity = pl.format("E-value of {}: {}", "filter", name).alias("quantity")
     shown = pl.concat(parts, how="diagonal_relaxed").with_columns(pl.lit("b").alias("panel"))
-    return shown.select("panel", "model", "activation", "trial", quantity, value=pl.col("e_value").cast(pl.Float64))
+    return shown.select("panel", "model", "activation", "trial", quantity, value="e_value")
 
 
 def _models(
@@ -150,7 +150,7 @@ def _numbers(matches: pl.DataFrame, metrics: pl.DataFrame, task2: pl.DataFrame |
         names = {"filters": "match_fraction", "shuffled": "match_fraction_of_shuffled_filters"}
         return table.select(
             pl.lit(letter).alias("panel"), "model", "activation", "trial",
-            pl.col("set").replace(names).alias("quantity"), pl.col("match_fraction").cast(pl.Float64).alias("value"),
+            pl.col("set").replace(names).alias("quantity"), pl.col("match_fraction").alias("value"),
         )  # fmt: skip
 
     auroc = metrics.filter(pl.col("metric") == "auroc").select(

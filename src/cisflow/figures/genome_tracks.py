@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from cisflow.figures.heads import LABELS, SPLITS, Runs, footnote, only_words, read_numbers, read_runs
+from cisflow.figures.heads import LABELS, SPLITS, Runs, footnote, only_words, read_runs
 from cisflow.figures.panels import in_order
 from cisflow.figures.style import (
     BLACK,
@@ -28,7 +28,7 @@ from cisflow.figures.style import (
     strip,
     style,
 )
-from cisflow.tables import HEAD_COMPOSITION, HEAD_PROFILES
+from cisflow.tables import HEAD_COMPOSITION, HEAD_PROFILES, read_tsv
 
 # Millimetres: of a strip, above and below all, and above each group of strips.
 STRIP, ABOVE, BELOW, TITLE = 10, 1, 6, 6
@@ -59,8 +59,8 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     DataFrame
         The plotted numbers, as the table `profiles`.
     """
-    profiles = read_numbers(tables["profiles"], HEAD_PROFILES)
-    composition = read_numbers(tables["composition"], HEAD_COMPOSITION)
+    profiles = read_tsv(tables["profiles"], HEAD_PROFILES)
+    composition = read_tsv(tables["composition"], HEAD_COMPOSITION)
     runs = read_runs(tables["heads"], settings["runs"])
     chromosomes = list(settings["chromosomes"]) or in_order(composition["chrom"].to_list(), ())
     tracks = list(settings["tracks"]) or in_order(profiles["target"].to_list(), ())

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from cisflow.errors import CisflowError
 from cisflow.figures.panels import in_order
 from cisflow.figures.style import GREY, TWO_COLUMNS, in_turn, missing, new_figure, style
-from cisflow.tables import HEADS, TEXT, read_tsv
+from cisflow.tables import HEADS, read_tsv
 
 SPLITS = ("train", "valid", "test")
 BASELINE, LABELS, MEAN, POOLED = "baseline_track_mean", "labels", "mean", "pooled"
@@ -56,13 +56,6 @@ def read_runs(path: str, chosen: Sequence[str] = ()) -> Runs:
         raise CisflowError(f"{path}: there is no run '{unknown[0]}'; there are {', '.join(names)}.")
     # Of all runs, so that a choice changes no colour.
     return Runs(list(chosen) or names, labels, in_turn(names), table)
-
-
-def read_numbers(path: str, columns: Sequence[str]) -> pl.DataFrame:
-    """Return a table, as `tables.read_tsv`; a column of numbers that has none would be read as text."""
-    table = read_tsv(path, columns)
-    empty = [name for name in columns if table[name].dtype == pl.String and name not in TEXT]
-    return table.with_columns(pl.col(name).cast(pl.Float64) for name in empty)
 
 
 def shortened(text: str, letters: int = LETTERS) -> str:

@@ -15,14 +15,13 @@ from cisflow.figures.heads import (
     Runs,
     decimals,
     footnote,
-    read_numbers,
     read_runs,
     shortened,
     splits_of,
 )
 from cisflow.figures.panels import in_order
 from cisflow.figures.style import BLACK, GREY, LIGHT_GREY, TWO_COLUMNS, missing, new_figure, panel, strip, style
-from cisflow.tables import HEAD_COMPARISON, HEAD_SCORES
+from cisflow.tables import HEAD_COMPARISON, HEAD_SCORES, read_tsv
 
 # Millimetres: a line of the table; panels below it.
 LINE, ABOVE, TRACK, PAIR = 4.6, 9, 4.2, 5
@@ -59,7 +58,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     DataFrame
         The plotted numbers, as the tables `scores` (part a or b) and `comparison` (part c).
     """
-    scores, pairs = read_numbers(tables["scores"], HEAD_SCORES), read_numbers(tables["comparison"], HEAD_COMPARISON)
+    scores, pairs = read_tsv(tables["scores"], HEAD_SCORES), read_tsv(tables["comparison"], HEAD_COMPARISON)
     runs = read_runs(tables["heads"], settings["runs"])
     split, splits = settings["split"], splits_of(scores)
     own = scores.filter(pl.col("run").is_in([*runs.names, BASELINE]))

@@ -85,9 +85,7 @@ def best_matches(hits: pl.DataFrame, matches: pl.DataFrame, ids: list[str]) -> p
     first = own.unique([*INDEX, "set"], keep="first", maintain_order=True)
     columns = ["query", "target", "e_value", "orientation"]
     every = matches.select(*INDEX, "set")
-    types = {"query": pl.String, "target": pl.String, "e_value": pl.Float64, "orientation": pl.String}
-    first = first.select(*(pl.col(key).cast(every.schema[key]) for key in (*INDEX, "set")), *columns).cast(types)
-    return every.join(first, on=[*INDEX, "set"], how="left", maintain_order="left")
+    return every.join(first.select(*INDEX, "set", *columns), on=[*INDEX, "set"], how="left", maintain_order="left")
 
 
 def _performance(axes: Axes, metrics: pl.DataFrame, model: str, activations: list[str]) -> pl.DataFrame:
@@ -113,7 +111,7 @@ def _level(axes: Axes, height: float, text: str) -> None:
 def _fractions(axes: Axes, matches: pl.DataFrame, activations: list[str]) -> None:
     by_activation(axes, matches.filter(set="filters"), "match_fraction", activations)
     null_marks(axes, matches.filter(set="shuffled"), "match_fraction", activations)
-    highest = matches["match_fraction"].cast(pl.Float64).max() or 0
+    highest = matches["match_fraction"].max() or 0
     axes.set_ylim(-0.02 * max(highest, 0.1), 1.15 * max(highest, 0.1))
     axes.set_ylabel("filters that match the factor")
     axes.annotate("dashed: shuffled filters", (1, 1), (0, 2), "axes fraction", "offset points",

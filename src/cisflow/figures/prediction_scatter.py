@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cisflow.figures.heads import Runs, decimals, only_words, read_numbers, read_runs, shortened
+from cisflow.figures.heads import Runs, decimals, only_words, read_runs, shortened
 from cisflow.figures.panels import in_order
 from cisflow.figures.style import BLACK, GREY, PAGE_HEIGHT, TWO_COLUMNS, density_map, missing, new_figure, style
-from cisflow.tables import HEAD_DENSITY, HEAD_SCORES
+from cisflow.tables import HEAD_DENSITY, HEAD_SCORES, read_tsv
 
 # Millimetres: above and below all panels, left of each block of tracks, between panels, and above each row.
 ABOVE, BELOW, LEFT, GAP, TITLE = 9, 11, 10, 1.2, 5.4
@@ -41,7 +41,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     DataFrame
         The plotted numbers, as the table `density`, with pearson, spearman and n of each panel.
     """
-    density, scores = read_numbers(tables["density"], HEAD_DENSITY), read_numbers(tables["scores"], HEAD_SCORES)
+    density, scores = read_tsv(tables["density"], HEAD_DENSITY), read_tsv(tables["scores"], HEAD_SCORES)
     runs = read_runs(tables["heads"], settings["runs"])
     own = density.filter((pl.col("set") == settings["split"]) & pl.col("run").is_in(runs.names))
     there = in_order(own["target"].to_list(), ())
@@ -114,8 +114,7 @@ def _with_scores(shown: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     metrics = scores.filter(pl.col("trial").is_not_null() & pl.col("metric").is_in(["pearson", "spearman"]))
     wide = metrics.pivot("metric", index=[*keys, "n"], values="value")
     lacking = [pl.lit(None, pl.Float64).alias(name) for name in ("pearson", "spearman") if name not in wide.columns]
-    wide = wide.with_columns(*lacking, pl.col("trial").cast(pl.Int64))
-    return shown.with_columns(pl.col("trial").cast(pl.Int64)).join(wide, on=keys, how="left", maintain_order="left")
+    return shown.join(wide.with_columns(*lacking), on=keys, how="left", maintain_order="left")
 
 
 def _place(figure: Figure, layout: _Layout, number: int, column: int) -> Axes:

@@ -1,6 +1,6 @@
 """Tables as the figures need them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +8,7 @@ import polars as pl
 from cisflow.errors import CisflowError
 from cisflow.pwm import Motif, read_meme
 from cisflow.tables import (
+    ABOUT,
     ACCOUNTING,
     ACTIVATIONS,
     ATTRIBUTION_EXAMPLES,
@@ -24,7 +25,9 @@ from cisflow.tables import (
     METRICS,
     SCAN,
     SCAN_EXAMPLES,
+    Schema,
     read_tsv,
+    real,
 )
 
 
@@ -74,82 +77,77 @@ def example_table(path: str | Path) -> pl.DataFrame:
     return read_tsv(path, ATTRIBUTION_EXAMPLES)
 
 
-def history_tables(tables: Mapping[str, str], columns: Sequence[str]) -> pl.DataFrame:
-    """Return these columns of the histories of several tables, one below the other; what is no number is null.
+def history_tables(tables: Mapping[str, str], columns: Iterable[str]) -> pl.DataFrame:
+    """Return these columns of the histories of several tables, one below the other; what is not finite is null.
 
     A run that two tables have is that of the first one: trials of two tasks are not put together.
     """
-    keys, parts, seen = HISTORY[: HISTORY.index("epoch") + 1], [], []
+    parts, seen = [], []
     for path in tables.values():
-        table = _numbers(read_tsv(path, (*HISTORY, *columns)), columns).select(*keys, *columns)
+        table = finite(read_tsv(path, HISTORY | real(*columns)), columns).select(*ABOUT, "epoch", *columns)
         parts.append(table.filter(~pl.col("run").is_in(seen)))
         seen += table["run"].unique().to_list()
     return pl.concat(parts)
 
 
 def gradient_table(path: str | Path) -> pl.DataFrame:
-    """Return a history with the gradients of the first kernel; what is no number is null.
+    """Return a history with the gradients of the first kernel; what is not finite is null.
 
     Raises
     ------
     CisflowError
         They were not measured in these trainings.
     """
-    table = read_tsv(path, HISTORY)
+    table = history_table(path)
     if not set(GRADIENTS) <= set(table.columns):
         raise CisflowError(
             f"{path}: gradients were not measured in these trainings. Give their task 'training: {{gradients: first}}'."
         )
-    return _numbers(table, table.columns[len(HISTORY) - 2 :])
+    return finite(table, [name for name in table.columns if name not in ABOUT and name not in ("epoch", "lr")])
 
 
-def _numbers(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Return a table with these columns as finite numbers or null; one without any number was read as text."""
-    numbers = pl.col(columns).cast(pl.Float64)
+def history_table(path: str | Path) -> pl.DataFrame:
+    """Return training histories, with whatever was measured in these trainings."""
+    return read_tsv(path, HISTORY, others=pl.Float64)
+
+
+def finite(table: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
+    """Return a table with null in place of what is not finite in these columns of real numbers."""
+    numbers = pl.col(*columns)
     return table.with_columns(pl.when(numbers.is_finite()).then(numbers).name.keep())
 
 
 def activation_table(path: str | Path) -> pl.DataFrame:
     """Return values before and after the first activation of a run: statistics, histograms and pairs."""
-    numbers = pl.col("start", "end", "value", "before", "after").cast(pl.Float64)
-    return read_tsv(path, ACTIVATIONS).select(ACTIVATIONS).with_columns(numbers)
+    return read_tsv(path, ACTIVATIONS).select(*ACTIVATIONS)
 
 
 def dataset_tables(tables: Mapping[str, str]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return a data set's `quality`, `distributions` and `accounting`; what is no number, or not defined, is null."""
+    """Return a data set's `quality`, `distributions` and `accounting`; what is not finite, or not defined, is null."""
     return (
-        _numbers(read_tsv(tables["quality"], DATASET_QUALITY), ["value"]),
-        _numbers(read_tsv(tables["distributions"], DATASET_DISTRIBUTIONS), ["start", "end", "value", "n"]),
+        finite(read_tsv(tables["quality"], DATASET_QUALITY), ["value"]),
+        finite(read_tsv(tables["distributions"], DATASET_DISTRIBUTIONS), ["start", "end", "value"]),
         read_tsv(tables["accounting"], ACCOUNTING),
     )
 
 
 def gallery_table(path: str | Path) -> pl.DataFrame:
-    """Return the attributions of a gallery's sequences, a row a base; `score` is null where it is no number."""
-    return _numbers(read_tsv(path, GALLERY), ["label", "prediction", "score"])
+    """Return the attributions of a gallery's sequences, a row a base; `score` is null where it is not finite."""
+    return finite(read_tsv(path, GALLERY), ["label", "prediction", "score"])
 
 
 def scan_tables(tables: Mapping[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return localisation scores and example sequences: tables whose name ends with 'examples' hold the second."""
-    return tuple(
-        pl.concat(
-            [_empty(columns), *(read_tsv(path, columns) for name, path in tables.items() if _examples(name) == wanted)],
-            how="diagonal_relaxed",
-        ).select(columns)
-        for wanted, columns in ((False, SCAN), (True, SCAN_EXAMPLES))
-    )
-
-
-def _examples(name: str) -> bool:
-    return name.endswith("examples")
+    scores = [path for name, path in tables.items() if not name.endswith("examples")]
+    examples = [path for name, path in tables.items() if name.endswith("examples")]
+    return _stacked(scores, SCAN), _stacked(examples, SCAN_EXAMPLES)
 
 
 def reference_tables(tables: Mapping[str, str]) -> pl.DataFrame:
     """Return scores of attributions by the number of references, of all tables."""
-    found = [read_tsv(path, ATTRIBUTION_REFERENCES) for path in tables.values()]
-    return pl.concat([_empty(ATTRIBUTION_REFERENCES), *found], how="diagonal_relaxed")
+    return _stacked(tables.values(), ATTRIBUTION_REFERENCES)
 
 
-def _empty(columns: Sequence[str]) -> pl.DataFrame:
-    """Return a table without rows, which gives its columns to what is put below it."""
-    return pl.DataFrame(schema=dict.fromkeys(columns, pl.Null))
+def _stacked(paths: Iterable[str], schema: Schema) -> pl.DataFrame:
+    """Return tables of one kind, one below the other; without any, one without rows."""
+    return pl.concat([pl.DataFrame(schema=schema), *(read_tsv(path, schema).select(*schema) for path in paths)])

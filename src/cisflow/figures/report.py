@@ -136,14 +136,12 @@ def _metric_summary(path: Path) -> pl.DataFrame:
 
 def _match_summary(path: Path) -> pl.DataFrame:
     table = match_table(path).unpivot(["match_fraction", "match_any"], index=["run", "set"], variable_name="quantity")
-    return _spread(table.with_columns(pl.col("value").cast(pl.Float64)), ["run", "set"], "quantity", "value")
+    return _spread(table, ["run", "set"], "quantity", "value")
 
 
 def _filter_tables(motifs: Motifs) -> Iterator[Table]:
     """Yield how many filters of the first trial of each run match, beside their null, and each run's filters."""
     filters, hits = read_tsv(motifs.filters, FILTERS), read_tsv(motifs.tomtom, TOMTOM)
-    # Without any hit nothing tells the types of the columns.
-    hits = hits.with_columns(pl.col("trial").cast(pl.Int64), pl.col("e_value", "q_value").cast(pl.Float64))
     first = pl.col("trial") == filters["trial"].min()
     filters, hits = filters.filter(first), hits.filter(first)
     matrices = filters.group_by("run", maintain_order=True).agg(

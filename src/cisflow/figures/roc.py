@@ -7,7 +7,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cisflow.figures.heads import LABELS, Runs, footnote, only_words, read_numbers, read_runs, shortened, splits_of
+from cisflow.figures.heads import LABELS, Runs, footnote, only_words, read_runs, shortened, splits_of
 from cisflow.figures.panels import in_order
 from cisflow.figures.style import (
     BLACK,
@@ -21,7 +21,7 @@ from cisflow.figures.style import (
     strip,
     style,
 )
-from cisflow.tables import HEAD_DOMAINS, HEAD_ROC
+from cisflow.tables import HEAD_DOMAINS, HEAD_ROC, read_tsv
 
 # Millimetres: a row of panels, above and below all of them.
 ROW, ABOVE, BELOW = 58, 9, 6
@@ -45,7 +45,7 @@ def draw(tables: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[Figure
     DataFrame
         The plotted numbers: points of curves as the table `roc`, and areas as the table `domains`.
     """
-    areas, curves = read_numbers(tables["domains"], HEAD_DOMAINS), read_numbers(tables["roc"], HEAD_ROC)
+    areas, curves = read_tsv(tables["domains"], HEAD_DOMAINS), read_tsv(tables["roc"], HEAD_ROC)
     runs = read_runs(tables["heads"], settings["runs"])
     names = list(settings["names"]) or in_order(areas["name"].to_list(), ())
     if areas.is_empty():

@@ -238,7 +238,7 @@ def _stretches(truth: pl.DataFrame) -> list[tuple[int, int]]:
 
 
 def _numbers(rows: pl.DataFrame, quantity: str) -> pl.DataFrame:
-    return rows.with_columns(pl.lit(quantity).alias("quantity"), pl.col(quantity).cast(pl.Float64).alias("value"))
+    return rows.with_columns(pl.lit(quantity).alias("quantity"), pl.col(quantity).alias("value"))
 
 
 def _empty() -> pl.DataFrame:

@@ -12,7 +12,15 @@ from matplotlib.ticker import MaxNLocator
 
 from cisflow.figures import gallery
 from cisflow.figures.panels import by_activation, in_order, logo_grid, null_marks
-from cisflow.figures.read import filter_motifs, label_table, match_table, metric_table, quality_table, with_panel
+from cisflow.figures.read import (
+    filter_motifs,
+    history_table,
+    label_table,
+    match_table,
+    metric_table,
+    quality_table,
+    with_panel,
+)
 from cisflow.figures.style import (
     GREY,
     METHOD_LABELS,
@@ -24,7 +32,6 @@ from cisflow.figures.style import (
     strip,
     style,
 )
-from cisflow.tables import HISTORY, read_tsv
 
 Drawn = tuple[Figure, pl.DataFrame]
 # What fits on a page, with letters that can be read.
@@ -111,7 +118,7 @@ def training(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
     settings
         Not used.
     """
-    table = with_panel(read_tsv(tables["history"], HISTORY))
+    table = with_panel(history_table(tables["history"]))
     metrics = [c for c in table.columns if c.startswith("valid_") and c != "valid_loss"]
     columns = ["train_loss", "valid_loss", *metrics]
     panels = in_order(table["panel"].to_list(), ())

@@ -47,7 +47,7 @@ def tomtom_of_task(
 
 
 def _trials(filters: pl.DataFrame) -> list[Row]:
-    return filters.select(ABOUT).unique(maintain_order=True).to_dicts()
+    return filters.select(*ABOUT).unique(maintain_order=True).to_dicts()
 
 
 def matches_of_task(

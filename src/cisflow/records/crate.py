@@ -109,6 +109,15 @@ def write_crate(project: Project, target: str | Path, out: Path, with_data: bool
     return [*notes, about]
 
 
+def default_out(target: Path) -> Path:
+    """Return where the crate of a result goes by default: beside it, as fig1.crate.zip of fig1.pdf.
+
+    The name of a folder may have a dot, as that of the run cnn-50_relu_width-0.25, and is kept whole.
+    """
+    name = target.stem if target.suffix in FORMATS else target.name
+    return target.with_name(f"{name}.crate.zip")
+
+
 def _relative(root: Path, target: str | Path) -> str:
     """Return a path as records have it: from where Snakemake runs."""
     path = Path(target)

@@ -14,14 +14,6 @@ MORE_MEMORY, MEMORY_STEP = 1.3, 250  # MiB
 MORE_TIME, TIME_STEP = 1.5, 5  # minutes
 MB = 1e6
 
-_TYPES = dict.fromkeys(
-    ("rule", "job", "status", "endings", "started", "host", "slurm_job", "device", "cisflow", "commit", "note"),
-    pl.String,
-) | dict.fromkeys(
-    ("attempts", "threads", "gpus", "asked_memory_mb", "asked_minutes", "jobs", "done", "retried", "next_mem_mb",
-     "next_runtime"), pl.Int64,
-)  # fmt: skip
-
 
 def jobs_table(jobs: Iterable[Job]) -> pl.DataFrame:
     """Return a row for each job (`RECORDS`), the costliest first: that of its last attempts (`Job.last`).
@@ -30,7 +22,9 @@ def jobs_table(jobs: Iterable[Job]) -> pl.DataFrame:
     `asked_*` is what the first of them asked for; sizes are in MB (10^6 bytes).
     """
     rows = [_row(job) for job in jobs]
-    return _frame(rows, RECORDS).sort("total_seconds", "job", descending=[True, False], nulls_last=True)
+    return pl.DataFrame(rows, schema=RECORDS, strict=False).sort(
+        "total_seconds", "job", descending=[True, False], nulls_last=True
+    )
 
 
 def rules_table(jobs: Iterable[Job]) -> pl.DataFrame:
@@ -43,7 +37,9 @@ def rules_table(jobs: Iterable[Job]) -> pl.DataFrame:
     for job in jobs:
         by_rule.setdefault(job.rule, []).append(job)
     rows = [_rule_row(rule, own) for rule, own in by_rule.items()]
-    return _frame(rows, RECORD_RULES).sort("core_hours", "rule", descending=[True, False], nulls_last=True)
+    return pl.DataFrame(rows, schema=RECORD_RULES, strict=False).sort(
+        "core_hours", "rule", descending=[True, False], nulls_last=True
+    )
 
 
 def profile_lines(rules: pl.DataFrame) -> list[str]:
@@ -55,10 +51,6 @@ def profile_lines(rules: pl.DataFrame) -> list[str]:
             lines += [f"    mem_mb: {row['next_mem_mb']} * 2 ** (attempt - 1)"]
             lines += [f"    runtime: {row['next_runtime']} * 2 ** (attempt - 1)"]
     return lines if len(lines) > 1 else []
-
-
-def _frame(rows: list[dict[str, Any]], columns: Sequence[str]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema={column: _TYPES.get(column, pl.Float64) for column in columns}, strict=False)
 
 
 def _row(job: Job) -> dict[str, Any]:

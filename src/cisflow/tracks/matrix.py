@@ -68,7 +68,7 @@ def read_regions(path: str | Path, sizes: Mapping[str, int], width: int) -> Regi
     CisflowError
         There is none, their lengths differ or are no multiple of a bin's width, or a contig is not the genome's.
     """
-    table = read_tsv(path, REGIONS).select(REGIONS)
+    table = read_tsv(path, REGIONS).select(*REGIONS)
     if not len(table):
         raise CisflowError(f"{path}: there is no region in it.")
     number = {name: n for n, name in enumerate(sizes)}

@@ -97,7 +97,7 @@ def track_files(wildcards):
     """Return the files that a track is read from; of a BAM file below `resources` the index, too, which is made."""
     located = located_places(track_of(wildcards))
     paths = [project.path(place) for keys, place in located if "modified" not in keys]
-    made = [path for path in paths if path.endswith(".bam") and path.startswith(project.settings.resources)]
+    made = [path for path in paths if path.endswith(".bam") and path.startswith(f"{project.settings.resources}/")]
     return paths + [f"{path}.bai" for path in made]
 
 

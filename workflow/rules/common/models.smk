@@ -68,8 +68,21 @@ def model_of(wildcards):
 
 def filter_settings(wildcards):
     """Return how filters become matrices: as the task says, but at the threshold that the output names, if it does."""
-    own = {"threshold": float(wildcards.threshold)} if hasattr(wildcards, "threshold") else {}
-    return as_json(task_of(wildcards).filters.model_dump(exclude={"split", "thresholds"}) | own)
+    settings = task_of(wildcards).filters.model_dump(exclude={"split", "thresholds"})
+    if hasattr(wildcards, "threshold"):
+        settings["threshold"] = threshold_of(wildcards)
+    return as_json(settings)
+
+
+def threshold_of(wildcards):
+    """Return the threshold that an output names; what is no number between 0 and 1 is refused before any job."""
+    try:
+        threshold = float(wildcards.threshold)
+    except ValueError:
+        threshold = 0
+    if not 0 < threshold < 1:
+        raise WorkflowError(f"motifs/threshold-{wildcards.threshold}: a threshold is a number between 0 and 1.")
+    return threshold
 
 
 def windows_of(wildcards):

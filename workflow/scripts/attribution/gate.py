@@ -17,8 +17,9 @@ def main() -> None:
     flags.add_argument("--out", required=True, help="TSV file to write")
     args = flags.parse_args()
     table = pl.concat([read_tsv(folder / "quality.tsv", ATTRIBUTION_QUALITY) for folder in args.maps])
-    for row in table.group_by("method", "quantity", maintain_order=True).agg(pl.median("value")).iter_rows():
-        logging.info("%s, %s: median %.3g", *row)
+    medians = table.group_by("method", "quantity", maintain_order=True).agg(pl.median("value"))
+    for method, quantity, median in medians.iter_rows():
+        logging.info("%s, %s: median %s", method, quantity, "undefined" if median is None else f"{median:.3g}")
     check_limits(table, args.limits)
     write_table(args.out, table)
 

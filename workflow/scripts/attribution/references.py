@@ -19,7 +19,7 @@ from cisflow.io import write_tsv
 from cisflow.provenance import record
 from cisflow.script import json_value, parser, run
 from cisflow.seeds import seed_of
-from cisflow.tables import ATTRIBUTION_REFERENCES
+from cisflow.tables import ATTRIBUTION_QUALITY, ATTRIBUTION_REFERENCES
 from cisflow.training.checkpoint import checkpoint_files, load_model
 from cisflow.training.engine import DEVICES, choose_device
 
@@ -58,7 +58,7 @@ def main() -> None:
             logging.info("%s %s %s: %s", args.task, args.run.name, trial.name, method)
             rows += found
             quality.append(error)
-    check_limits(pl.DataFrame(quality, schema_overrides={"value": pl.Float64}), args.limits)
+    check_limits(pl.DataFrame(quality, schema=ATTRIBUTION_QUALITY), args.limits)
     write_tsv(args.out, ATTRIBUTION_REFERENCES, rows)
     parameters = {"preset": args.preset, "settings": asdict(settings), "counts": counts}
     inputs = [args.dataset, *checkpoint_files([args.run])]

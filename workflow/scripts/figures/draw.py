@@ -9,6 +9,7 @@ from typing import Any
 import papermill
 from traitlets.config import Config
 
+from cisflow.checksums import files_below
 from cisflow.errors import CisflowError
 from cisflow.io import partial_folder, publish
 from cisflow.provenance import record
@@ -38,8 +39,7 @@ def main() -> None:
         for file in sorted(folder.iterdir()):
             publish(file, args.out.with_name(file.name))
     tables = [Path(path) for path in args.tables.values()]
-    # Snakemake keeps a hidden file in folders that are outputs.
-    files = [file for path in tables for file in (sorted(path.rglob("[!.]*.*")) if path.is_dir() else [path])]
+    files = [file for path in tables for file in (files_below(path) if path.is_dir() else [path])]
     settings = {"notebook": args.notebook, "kind": args.kind, "tables": args.tables, "settings": args.settings}
     record(args.out.with_suffix(".json"), files, settings, started)
     logging.info("%s is drawn", args.out)

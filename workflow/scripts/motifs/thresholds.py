@@ -16,7 +16,7 @@ def main() -> None:
         read_tsv(path, MATCHES).with_columns(pl.lit(threshold).alias("threshold"))
         for path, threshold in zip(args.matches, args.thresholds, strict=True)
     ]
-    write_table(args.out, pl.concat(parts, how="vertical_relaxed"))
+    write_table(args.out, pl.concat(parts))
 
 
 run(main)

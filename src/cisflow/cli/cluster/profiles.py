@@ -85,7 +85,7 @@ def read_profile(name: str, root: Path = Path()) -> Profile:
     """
     folder = root / profile_path(name, root)
     path = next((folder / file for file in FILES if (folder / file).is_file()), folder)
-    settings = load(path)
+    settings = load(path, markup=True)
     named = settings.get(PARTITIONS) or os.environ.get(OF_PARTITIONS)
     places = [place for place in (path.parent / str(named), root / str(named)) if named and place.is_file()]
     return Profile(path, _lines(path), settings, Text(places[0], _lines(places[0])) if places else None)
@@ -203,7 +203,7 @@ def partition_findings(profile: Profile) -> Iterator[Finding]:
         return
     text = profile.partitions
     try:
-        declared = load(text.path).get("partitions")
+        declared = load(text.path, markup=True).get("partitions")
     except CisflowError as error:
         yield Finding("problem", str(error), f"correct {text.path}")
         return

@@ -11,9 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cisflow.config.strict import did_you_mean
+from cisflow.config.yaml import load
 from cisflow.errors import CisflowError
 
 # Tells Snakemake's graph; a process of its own, since the package knows nothing of Snakemake.
@@ -229,8 +228,8 @@ def config_of(profile: str, root: str | Path = ".") -> str | None:
     folder = Path(root, profile)
     path = next((folder / file for file in FILES if (folder / file).is_file()), folder)
     try:
-        named = (yaml.safe_load(path.read_text()) or {}).get("configfile")
-    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        named = load(path, markup=True).get("configfile")
+    except (OSError, CisflowError):
         return None  # Snakemake says what is wrong with it
     return (named[-1] if named else None) if isinstance(named, list) else named
 
