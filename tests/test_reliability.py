@@ -2,11 +2,13 @@
 
 import re
 
-from tests.cluster.faults import FAULTS, NOTES, PAGE, REFUSALS
+from tests.cluster.faults import FAULTS, LOCAL_FAULTS, NOTES, PAGE, REFUSALS, local_lines
 
 
 def test_the_page_has_the_faults_of_the_tests_and_all_came_back(root):
-    text = (root / PAGE).read_text()
+    text, local = (root / PAGE).read_text(), "\n".join(local_lines())
+    assert local in text
+    text = text.replace(local, "")
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
     told = {row[0]: row for row in rows if row[0] not in ("what was done", "where")}
     faults = [*FAULTS.values(), *REFUSALS.values()]
@@ -18,3 +20,9 @@ def test_the_page_has_the_faults_of_the_tests_and_all_came_back(root):
         assert int(times) > 0
         assert all(sum(map(int, re.findall(r"\d+", pair))) == 120 for pair in epochs.split(", "))
     assert "\n".join(NOTES) in text
+
+
+def test_each_fault_that_needs_no_cluster_has_its_test(root):
+    for fault in LOCAL_FAULTS:
+        path, _, name = fault.test.partition("::")
+        assert f"def {name}(" in (root / path).read_text(), fault.test

@@ -66,6 +66,79 @@ REFUSALS = {
 }
 
 
+class LocalFault(NamedTuple):
+    """A fault that needs no cluster: what is done, what comes of it, and the test that makes it."""
+
+    done: str
+    comes: str
+    test: str
+
+
+RUN, JOB, CONTENT = "tests/training/test_run.py", "tests/records/test_job.py", "tests/workflow/test_content.py"
+LOCAL_FAULTS = (
+    LocalFault(
+        "a training dies after its last epoch, while data are hashed or results are put in their place",
+        "no trial is trained again",
+        f"{RUN}::test_a_death_after_the_last_epoch_loses_no_trial",
+    ),
+    LocalFault(
+        "the disk is full at that moment",
+        "one message; no trial is trained again",
+        f"{RUN}::test_a_full_disk_while_publishing_loses_no_trial",
+    ),
+    LocalFault(
+        "SIGTERM, SIGUSR1, SIGHUP or Ctrl-C at that moment",
+        "the program ends at once; no trial is trained again",
+        f"{RUN}::test_a_signal_after_the_last_epoch_ends_the_program_at_once",
+    ),
+    LocalFault(
+        "a file of a trial that has ended is changed by a bit, cut off, emptied or deleted",
+        "a warning; the trial is set aside and trained again to the same bytes",
+        f"{RUN}::test_a_damaged_trial_is_set_aside_and_trained_again",
+    ),
+    LocalFault(
+        "the state of a training is changed by a bit, cut off or emptied",
+        "a warning; the state is set aside, and the training begins again",
+        f"{RUN}::test_a_damaged_state_is_set_aside_and_the_training_begins_again",
+    ),
+    LocalFault(
+        "the folder of a trial is deleted",
+        "evaluation, filters and attributions refuse, with the command that makes it again",
+        "tests/evaluation/test_evaluate.py::test_a_missing_trial_is_an_error",
+    ),
+    LocalFault(
+        "a job is stopped, its Snakemake killed, the job run again, and the first one let go on",
+        "the first one writes nothing, and says why",
+        f"{JOB}::test_a_job_that_was_left_behind_does_not_replace_what_a_later_one_wrote",
+    ),
+    LocalFault(
+        "a job is killed while it writes",
+        "no part of a file has a final name; the next attempt removes what is left",
+        f"{JOB}::test_what_a_killed_job_has_left_is_removed_by_the_next",
+    ),
+    LocalFault(
+        "the record of a job is cut off",
+        "the next attempt writes behind it",
+        f"{JOB}::test_a_record_that_was_cut_off_does_not_stop_the_next_attempt",
+    ),
+    LocalFault(
+        "two processes write one file; a link stands where it or its temporary file could be",
+        "one of them stands there whole; nothing is written through the link",
+        "tests/test_io.py::test_nothing_is_written_through_a_link",
+    ),
+    LocalFault(
+        "a user's file is replaced by an older one",
+        "what is made of it is made again",
+        f"{CONTENT}::test_an_older_file_of_other_content_makes_all_of_it_again",
+    ),
+    LocalFault(
+        "a user's file is touched, or replaced by a copy",
+        "nothing is made again",
+        f"{CONTENT}::test_a_touch_and_a_copy_make_nothing_again",
+    ),
+)
+
+
 def keep(name: str, slurm: str, **came: Any) -> None:
     """Add a line to the account of what happened with this version of Slurm."""
     path = Path(os.environ.get("CISFLOW_FAULTS", ROOT / "results/faults.jsonl"))
@@ -109,7 +182,20 @@ def page(rows: list[dict[str, Any]]) -> str:
     for name, fault in REFUSALS.items():
         found = [row for row in rows if row["fault"] == name]
         lines.append(f"| {fault.done} | {len(found)} | {fault.comes} | {_range(found, 'seconds')} |")
-    return "\n".join([*lines, "", *NOTES]) + "\n"
+    return "\n".join([*lines, "", *local_lines(), "", *NOTES]) + "\n"
+
+
+def local_lines() -> list[str]:
+    """Return the part of the page on faults that need no cluster."""
+    return [
+        "## On any machine",
+        "",
+        "Each line is a test that `make test` runs. Damaged files are on the page of [bad input](bad-input.md).",
+        "",
+        "| what was done | what happens | test |",
+        "|---|---|---|",
+        *(f"| {fault.done} | {fault.comes} | `{fault.test.rpartition('::')[2]}` |" for fault in LOCAL_FAULTS),
+    ]
 
 
 def _line(fault: Fault, rows: list[dict[str, Any]]) -> str:
