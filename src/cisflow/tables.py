@@ -85,7 +85,7 @@ REGIONS = ("chrom", "start", "end", "split")
 # taken_as_nan, which an original's ways put in the place of values.
 TRACK_COUNTS = ("track", "shard", "what", "detail", "bins")
 
-# Reads of a BAM file with modified bases: how many were used, and left out for what reason.
+# Reads of a BAM file with modified bases: how many were used, and left out for what reason; and calls of each kind.
 READ_COUNTS = ("file", "what", "reads")
 
 # Records of jobs, by job and by rule (see `records.table`). Memory is in MiB, sizes in MB.
