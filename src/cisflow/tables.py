@@ -172,7 +172,7 @@ INPUT_REGIONS = REGIONS | whole("input_start", "input_end")
 # taken_as_nan, which an original's ways put in the place of values.
 TRACK_COUNTS = text("track") | whole("shard") | text("what", "detail") | whole("bins")
 
-# Reads of a BAM file with modified bases: how many were used, and left out for what reason.
+# Reads of a BAM file with modified bases: how many were used, and left out for what reason; and calls of each kind.
 READ_COUNTS = text("file", "what") | whole("reads")
 
 # Records of jobs, by job and by rule (see `records.table`). Memory is in MiB, sizes in MB.

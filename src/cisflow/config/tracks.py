@@ -56,7 +56,7 @@ class Reads(Strict):
 class Blacklist(Strict):
     """Places whose signal is not trusted."""
 
-    file: Place = Field(description="BED file, in the assembly of the regions.")
+    file: Place = Field(description="BED file or table of UCSC, in the assembly of the regions.")
     rule: Literal["mask", "clip"] = Field(
         "mask",
         description="'mask': bins that touch it were not measured; 'clip': its bases are clipped to plus and minus the "
@@ -80,7 +80,7 @@ class Track(Strict):
     file: Place | None = Field(None, description="BigWig, bedGraph, BED, narrowPeak, broadPeak or BAM file.")
     numerator: Place | None = Field(None, description="File whose sum is divided; instead of `file`.")
     denominator: Place | None = Field(None, description="File whose sum divides; a bin where it is 0 is not measured.")
-    format: Format = Field("auto", description="By the end of the file's name, if it is not given.")
+    format: Format = Field("auto", description="Needed where the end of the file's name does not tell it.")
     column: PositiveInt | None = Field(
         None,
         gt=3,

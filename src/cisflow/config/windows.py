@@ -93,7 +93,9 @@ class Windows(Strict):
     contradicting: Literal["fail", "first", "drop"] = Field(
         "fail", description="A window that is there twice with unequal labels: an error, the first counts, or none."
     )
-    blacklist: Listed[Place] = Field([], description="BED files; windows that overlap them are left out.")
+    blacklist: Listed[Place] = Field(
+        [], description="BED files or tables of UCSC; windows that overlap them are left out."
+    )
     split: Splitting | None = Field(None, description="Needed unless every set names its split.")
     negatives: Negatives | None = Field(None, description="Negatives to be added. Default: none.")
     reverse_complement: list[Split] = Field([], description="Splits to which the other strand of each row is appended.")
@@ -201,7 +203,9 @@ class Peaks(Strict):
     edges: Edges = "drop"
     rows_beyond_contig: RowsBeyondContig = "fail"
     max_unknown: Unknown = 0.5
-    blacklist: Listed[Place] = Field([], description="BED files; windows that overlap them are left out.")
+    blacklist: Listed[Place] = Field(
+        [], description="BED files or tables of UCSC; windows that overlap them are left out."
+    )
     split: Splitting = Field(description="By chromosomes; or at random, windows that overlap together.")
     negatives: Negatives | None = Field(None, description="Negatives to be added. Default: none.")
     reverse_complement: list[Split] = Field([], description="Splits to which the other strand of each row is appended.")

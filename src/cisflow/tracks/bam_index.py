@@ -21,7 +21,7 @@ from cisflow.errors import CisflowError
 # Bins of a .bai file have numbers below this one, whose bin has counts of reads.
 BAI_BINS = 37450
 # Contigs whose first read is looked up; each costs a block of the BAM file.
-LOOKED_UP = 200
+LOOKED_UP = 50
 UNPLACED = -1
 # What Biopython raises for a block whose data or checksum is wrong; for a place without block, it is ValueError.
 DAMAGED_BLOCK = (zlib.error, RuntimeError)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cisflow.tracks.htslib import quiet
 
 # Blocks, and contigs, that are looked up in the file.
-LOOKED_UP = 200
+LOOKED_UP = 50
 # Most bytes of a block, uncompressed.
 BLOCK = 1 << 16
 

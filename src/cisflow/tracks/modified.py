@@ -117,7 +117,8 @@ def write_calls(
         declared = dict(zip(file.references, file.lengths, strict=True))
         names = shared_contigs(declared, reference.sizes, bam, genome).names
         elsewhere = set(declared) - set(names.values())
-        tally[ELSEWHERE] += sum(index.total for index in file.get_index_statistics() if index.contig in elsewhere)
+        if reads := sum(index.total for index in file.get_index_statistics() if index.contig in elsewhere):
+            tally[ELSEWHERE] = reads
         folder = Path(stack.enter_context(TemporaryDirectory(dir=Path(counts).parent, prefix=".calls.")))
         counting = _Counting(bam, file, reference, calls or Calls(), tally)
         rows = {kind: folder / kind for kind in outputs}
