@@ -198,9 +198,7 @@ def test_what_is_wrong_at_another_scale_stops_no_crate(root, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     assert config_of(Path("results/figures/fig1.pdf")).as_posix() == "config/config.yaml"
     assert config_of(Path("results/demo/figures/fig1.pdf")).as_posix() == "config/demo/config.yaml"
-    with pytest.raises(
-        CisflowError, match=r"(?s)by --config.*two-core/config.yaml:1: not valid"
-    ):
+    with pytest.raises(CisflowError, match=r"(?s)by --config.*two-core/config.yaml:1: not valid"):
         config_of(Path("elsewhere/fig1.pdf"))
 
 
