@@ -104,7 +104,7 @@ rule compare_heads:
 rule tell_domains:
     input:
         predictions="<results>/tasks/{task}/predictions",
-        beds=lambda wildcards: project.evaluation_files(wildcards.task),
+        beds=evaluation_files,
     output:
         areas="<results>/tasks/{task}/heads/domains.tsv",
         curves="<results>/tasks/{task}/heads/roc.tsv",

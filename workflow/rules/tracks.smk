@@ -9,7 +9,7 @@ ruleorder: extract_member > index_bam
 
 rule index_genome:
     input:
-        told(lambda wildcards: project.genome_source(wildcards.genome)),
+        genome_source,
     output:
         genome="<resources>/genomes/{genome}/{genome}.fa.gz",
         fai="<resources>/genomes/{genome}/{genome}.fa.gz.fai",

@@ -324,8 +324,19 @@ class Project:
     @cached_property
     def embeddings(self) -> dict[str, Embeddings]:
         """The embeddings that tasks have, by their names; of tasks that share some, the settings of the first one."""
-        found = [name for name, task in self.tasks.items() if task.dataset.kind == "embeddings"]
-        return {self.embedding(name): self.tasks[name].dataset for name in reversed(found)}
+        return {name: self.tasks[tasks[0]].dataset for name, tasks in self._embedding_tasks.items()}
+
+    def tasks_of_embedding(self, embedding: str) -> list[str]:
+        """Return the tasks that share some embeddings."""
+        return self._embedding_tasks[embedding]
+
+    @cached_property
+    def _embedding_tasks(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, task in self.tasks.items():
+            if task.dataset.kind == "embeddings":
+                found.setdefault(self.embedding(name), []).append(name)
+        return found
 
     def evaluation_files(self, name: str) -> list[str]:
         """Return the files that a task's evaluation reads, besides its data set and models."""

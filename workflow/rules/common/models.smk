@@ -116,6 +116,11 @@ def evaluation_spec(key):
     return spec
 
 
+@told
+def evaluation_files(wildcards):
+    return [*map(present, project.evaluation_files(wildcards.task))]
+
+
 def metric_tables(wildcards):
     return [f"{project.settings.results}/tasks/{wildcards.task}/metrics.tsv"] if task_of(wildcards).model else []
 
