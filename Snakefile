@@ -29,11 +29,6 @@ from snakemake.exceptions import WorkflowError
 
 try:
     project = load_project(config, files=workflow.configfiles)
-    # Only the process that schedules looks at files; a job of it has no time to lose.
-    if workflow.is_main_process:
-        from cisflow.config.preflight import check_files
-
-        check_files(project)
 except CisflowError as error:
     raise WorkflowError(str(error)) from None
 

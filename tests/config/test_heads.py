@@ -193,16 +193,6 @@ def test_networks_on_sequences_have_nothing_of_heads(root, tmp_path, lines, mode
     assert message in problems(root, tmp_path, text(*lines, model=model, dataset=dataset))
 
 
-def test_settings_of_other_trainings_have_no_new_keys(root, tmp_path):
-    """Else every training that has ended would be made again."""
-    written = text(model="{name: cnn-2}", dataset="{kind: hdf5, file: data/mine.h5}")
-    settings = project(root, tmp_path, written).task("mine").training_settings("cnn-2_relu")
-    assert settings.keys() == {
-        "loss", "batch_size", "epochs", "monitor", "plateau", "early_stop", "weights", "diverged", "save_minutes",
-        "optimizer", "mode",
-    }  # fmt: skip
-
-
 def test_explain_tells_how_each_head_is_trained(root, tmp_path):
     found = project(root, tmp_path, text("training: {epochs: 3, by_model: {self-attention: {epochs: 7}}}"))
     out = Console(record=True, width=200, file=StringIO())

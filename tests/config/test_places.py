@@ -1,5 +1,8 @@
 """Files that tasks name: in sources, at paths, at addresses, and pinned at ENCODE."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from cisflow.config.encode import wanted_of
@@ -48,10 +51,57 @@ def test_calls_of_modified_bases_are_files_of_a_folder_of_the_reads_and_their_ge
     assert project.genome_source("mini") == "data/mini.fa"
 
 
-def test_two_bam_files_of_one_name_are_refused(load):
+def test_bam_files_of_one_name_have_calls_in_folders_of_their_own(load):
     files = ", ".join(MODIFIED % (folder, "modmA") for folder in ("one", "two"))
-    with pytest.raises(CisflowError, match=r"the BAM files \w+/a.bam and \w+/a.bam have one name"):
-        _ = load(f"genome: hg38, files: [{files}]").modified
+    project = load(f"genome: hg38, files: [{files}]")
+    first, second = (Path(project.path(place)).parts[2] for place in project.task("a").dataset.files)
+    assert first == "a.mini.129-10"
+    assert re.fullmatch(r"a-[0-9a-f]{8}\.mini\.129-10", second)
+    assert [project.path(project.modified[name].bam) for name in (first, second)] == ["one/a.bam", "two/a.bam"]
+
+
+def test_a_users_genome_may_be_called_as_one_of_a_source(load):
+    """Whichever task comes first, the source's keeps its name, and neither stops the other."""
+    for datasets in (("genome: hg38", "genome: /ref/hg38.fa.gz"), ("genome: /ref/hg38.fa.gz", "genome: hg38")):
+        project = load(*datasets)
+        names = {Path(project.path(task.dataset.genome)).parent.name for task in project.tasks.values()}
+        own = next(name for name in names if name != "hg38")
+        assert re.fullmatch(r"hg38-[0-9a-f]{8}", own)
+        assert project.genome_source("hg38") == "resources/hg38/hg38.fa.gz"
+        assert project.genome_source(own) == "/ref/hg38.fa.gz"
+
+
+def test_genomes_of_one_name_in_two_folders_are_two(load):
+    project = load("genome: old/mini.fa", "genome: new/mini.fa", "genome: old/mini.fa")
+    first, second, third = (project.path(task.dataset.genome) for task in project.tasks.values())
+    assert first == third == "resources/genomes/mini/mini.fa.gz"
+    assert project.genome_source(Path(second).parent.name) == "new/mini.fa"
+
+
+def test_one_file_as_chromosomes_and_as_records_is_two_genomes(load):
+    whole, records = "{file: data/p.fa}", "{file: data/p.fa, records: true, sizes: {chr1: 50}}"
+    project = load(f"genome: {whole}", f"genome: {records}")
+    names = [Path(project.path(task.dataset.genome)).parent.name for task in project.tasks.values()]
+    assert [project.genomes[name].records for name in names] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("url", "end"),
+    [
+        ("https://x.org/hg38.fa.gz", "hg38.fa.gz"),  # a source has a file of this name
+        ("https://y.org/a.bed", "a.bed"),  # so has another address
+        ("https://x.org/CD4%2B%20cells.bed.gz", "CD4__cells.bed.gz"),
+        (f"https://x.org/{'x' * 80}.bed.gz", "x" * 43 + ".bed.gz"),
+    ],
+)
+def test_files_at_addresses_have_names_of_their_own(load, url, end):
+    project = load("files: ['https://x.org/a.bed']", f"files: ['{url}', '{url}']")
+    first, second = project.task("b").dataset.files
+    name = Path(project.path(first)).name
+    assert re.fullmatch(rf"[0-9a-f]{{8}}-{re.escape(end)}", name)
+    assert project.path(first) == project.path(second)
+    assert project.sources["urls"].files[name].url == url
+    assert project.sources["urls"].files["a.bed"].url == "https://x.org/a.bed"
 
 
 @pytest.mark.parametrize(
@@ -87,19 +137,10 @@ def test_genomes_are_indexed_below_their_name(load, genome, name, fasta):
         ),
         (["beds: {mine: {source: nine, file: a}}"], "tasks.a.dataset.beds.mine: there is no source 'nine'."),
         (
-            ["files: ['https://x.org/a.bed']", "files: ['https://y.org/a.bed']"],
-            "tasks.b.dataset.files.0: https://y.org/a.bed: the file name 'a.bed' stands at",
-        ),
-        (
             ["files: ['https://x.org/a.bed', {url: 'https://x.org/a.bed', md5: " + "a" * 32 + "}]"],
             "with other checksums; they would be one file",
         ),
         (["files: ['https://x.org/']"], "the address 'https://x.org/' does not end in a file name"),
-        (["files: ['https://x.org/hg38.fa.gz']"], "a file called 'hg38.fa.gz' is in the source 'hg38'"),
-        (
-            ["genome: data/hg38.fa", "genome: hg38"],
-            "tasks.b.dataset.genome: the genome 'hg38' is hg38/hg38.fa.gz here and data/hg38.fa at",
-        ),
     ],
 )  # fmt: skip
 def test_places_that_point_to_nothing_are_said(load, datasets, message):

@@ -4,7 +4,7 @@ import pytest
 
 from cisflow.cli.doctor import _configuration
 from cisflow.config import preflight
-from cisflow.config.preflight import check_files, missing_files
+from cisflow.config.preflight import check_files, file_problems, missing_files
 from cisflow.errors import CisflowError
 from cisflow.tracks import beginnings
 from tests.config.conftest import project
@@ -61,17 +61,30 @@ def test_all_problems_are_told_at_once(loaded):
     ]
 
 
+def test_problems_are_those_of_their_tasks(loaded):
+    found = file_problems(loaded)
+    assert {name: len(problems) for name, problems in found.items()} == {"a": 2, "b": 2}
+
+
+def test_a_file_that_cannot_be_looked_into_is_a_problem_of_its_task(loaded, monkeypatch):
+    def unreadable(path, kind):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("cisflow.config.preflight.wrong_beginning", unreadable)
+    assert file_problems(loaded)["a"] == ["tasks.a: [Errno 13] Permission denied: 'g.fa'"]
+
+
 def test_a_file_that_is_not_there_holds_up_no_other_task(loaded):
-    assert missing_files(loaded) == [
-        "tasks.a.dataset.sets.2.bed: godo.bed: there is no such file. Did you mean 'good.bed'?"
-    ]
+    assert missing_files(loaded) == {
+        "godo.bed": "tasks.a.dataset.sets.2.bed: godo.bed: there is no such file. Did you mean 'good.bed'?"
+    }
 
 
 def test_the_doctor_tells_what_is_not_there(loaded, monkeypatch):
     monkeypatch.setattr("cisflow.cli.doctor.load_project", lambda config: loaded)
     monkeypatch.setattr("cisflow.cli.doctor.check_files", lambda project: None)
     told = [finding for finding in _configuration(None) if "godo.bed" in finding.text]
-    assert [finding.level for finding in told] == ["note"]
+    assert [finding.level for finding in told] == ["problem"], "it must not say that all is ready"
 
 
 def test_only_the_head_of_a_file_is_read(loaded, tmp_path, monkeypatch):

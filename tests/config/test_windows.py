@@ -185,11 +185,11 @@ def test_a_pinned_file_that_no_track_is_read_from_is_refused_before_any_job(load
 def test_chromosomes_that_an_indexed_genome_lacks_are_said_before_any_job(load, tmp_path, monkeypatch):
     project = load(QUERY, genome="hg38", encode="{assay: CAGE}", more="blacklist: []")
     monkeypatch.setattr(type(project), "path", lambda self, place: str(tmp_path / "genome.fa.gz"))
-    assert _missing_chromosomes(project) == []
+    assert list(_missing_chromosomes(project, "a")) == []
     (tmp_path / "genome.fa.gz.fai").write_text("6\t100\t0\t1\t1\nchr8\t100\t0\t1\t1\n")
-    assert _missing_chromosomes(project) == []
+    assert list(_missing_chromosomes(project, "a")) == []
     (tmp_path / "genome.fa.gz.fai").write_text("chr1\t100\t0\t1\t1\nchr8\t100\t0\t1\t1\n")
-    assert _missing_chromosomes(project) == ["tasks.a.dataset.split: the genome has no chr6, but chr1, chr8."]
+    assert list(_missing_chromosomes(project, "a")) == ["dataset.split: the genome has no chr6, but chr1, chr8."]
 
 
 def test_explain_shows_files_as_they_were_written(load, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 from rocrate.rocrate import ROCrate
@@ -12,7 +13,7 @@ from cisflow.cli.records import config_of
 from cisflow.config.project import load_project
 from cisflow.errors import CisflowError
 from cisflow.io import sha256
-from cisflow.records.crate import write_crate
+from cisflow.records.crate import default_out, write_crate
 
 FIGURE = f"{RESULTS}/figures/fig1.pdf"
 
@@ -187,3 +188,24 @@ def test_the_configuration_is_that_of_the_folder(root, monkeypatch):
         assert config_of(root / folder / "figures/fig1.pdf") == config_of(type(root)(folder, "figures/fig1.pdf"))
     with pytest.raises(CisflowError, match="name its configuration by --config"):
         config_of(root / "elsewhere/fig1.pdf")
+
+
+def test_what_is_wrong_at_another_scale_stops_no_crate(root, tmp_path, monkeypatch):
+    shutil.copytree(root / "config", tmp_path / "config")
+    # Its tasks cannot be read, and of another scale not even the settings.
+    (tmp_path / "config/demo/tasks.yaml").write_text("tasks: [")
+    (tmp_path / "config/two-core/config.yaml").write_text("results: {")
+    monkeypatch.chdir(tmp_path)
+    assert config_of(Path("results/figures/fig1.pdf")).as_posix() == "config/config.yaml"
+    assert config_of(Path("results/demo/figures/fig1.pdf")).as_posix() == "config/demo/config.yaml"
+    with pytest.raises(CisflowError, match=r"(?s)by --config.*two-core/config.yaml:1: not valid"):
+        config_of(Path("elsewhere/fig1.pdf"))
+
+
+def test_a_crate_is_called_as_its_result():
+    for result, crate in (
+        ("figures/fig1.pdf", "figures/fig1.crate.zip"),
+        ("runs/cnn-50_relu_width-0.25", "runs/cnn-50_relu_width-0.25.crate.zip"),
+        ("predictions/cnn-50_relu_width-0.25.parquet", "predictions/cnn-50_relu_width-0.25.crate.zip"),
+    ):
+        assert default_out(Path(result)) == Path(crate)

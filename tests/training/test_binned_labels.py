@@ -22,6 +22,21 @@ def test_training_refuses_labels_for_bins(binned):
         load(binned, ["train"], "cpu", True)
 
 
+@pytest.mark.parametrize(("kind", "label"), [("binary", 1), ("real", 0.5)])
+def test_equal_labels_are_refused_of_a_split_that_is_evaluated(tmp_path, caplog, kind, label):
+    """Metrics are of the split valid; train may have what it has."""
+    rng = np.random.default_rng(0)
+    x, ids = rng.integers(0, 4, (6, 20), dtype=np.uint8), np.array([b"a"] * 6)
+    mixed, equal = (Split(x, y.astype(np.float32)[:, None], ids) for y in (np.arange(6) % 2, np.full(6, label)))
+    for name, train, valid in (("train", equal, mixed), ("valid", mixed, equal)):
+        write_dataset(tmp_path / f"{name}.h5", {"train": train, "valid": valid, "test": mixed}, ["a"], kind)
+    _, (rows, _) = load(tmp_path / "train.h5", ["train", "valid"], "cpu", True)
+    assert rows.count == 6
+    assert f"the labels of the split 'train' are all {label:g}" in caplog.text
+    with pytest.raises(CisflowError, match="'valid'"):
+        load(tmp_path / "valid.h5", ["train", "valid"], "cpu", True)
+
+
 def test_evaluation_refuses_labels_for_bins(binned):
     with pytest.raises(CisflowError, match="the split 'test' has labels for bins, .*Make it with 'labels: window'"):
         read_sets(binned, ["test"])

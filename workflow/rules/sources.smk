@@ -20,6 +20,15 @@ rule sources:
     localrule: True
 
 
+# No file is made: what asks for it needs a user's own file that is missing, and is refused before any job.
+rule missing_file:
+    input:
+        say_missing,
+    output:
+        f"{MISSING}/{{path}}",
+    localrule: True
+
+
 # What comes depends on its declaration alone, so this rule does not follow its code: where there is no network, files
 # that have come once are not asked for again.
 rule fetch_source:

@@ -89,8 +89,8 @@ def _configuration(config: Path) -> Iterator[Finding]:
         "ok", f"{config}: {len(project.tasks)} tasks, {len(project.sources)} sources, {len(project.figures)} figures"
     )
     yield from _unpinned(project)
-    for line in missing_files(project):
-        yield Finding("note", line, "tasks that do not need it are not held up")
+    for line in missing_files(project).values():
+        yield Finding("problem", line, "bring the file, or correct its path; tasks that do not need it are not held up")
     yield from _disk(Path(project.settings.results))
     yield from _gpu([name for name, task in project.tasks.items() if task.model and task.training.device == "gpu"])
     yield from _mirrors(project.settings.mirror)

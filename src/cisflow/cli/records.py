@@ -8,7 +8,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from cisflow.config.project import BASE, Project, load_project
+from cisflow.config.project import BASE, Project, load_settings
 from cisflow.config.strict import did_you_mean
 from cisflow.errors import CisflowError
 from cisflow.records.page import in_all, mb, minutes, number, span
@@ -100,15 +100,20 @@ def config_of(target: Path) -> Path:
         It is in none of them.
     """
     files = [Path(BASE), *sorted(Path("config").glob("*/config.yaml"))]
-    folders = {load_project(file).settings.results: file for file in files if file.is_file()}
+    folders, broken = {}, []
+    for file in filter(Path.is_file, files):
+        # What is wrong at one scale stops no result of another one.
+        try:
+            folders[load_settings(file).results] = file
+        except CisflowError as error:
+            broken.append(str(error))
     absolute = Path.cwd() / target
     # The longest first: results/demo is in results.
     for folder, file in sorted(folders.items(), key=lambda item: -len(item[0])):
         if absolute.is_relative_to(Path.cwd() / folder):
             return file
-    raise CisflowError(
-        f"{target}: it is not among the results ({', '.join(folders)}); name its configuration by --config."
-    )
+    unknown = f"{target}: it is not among the results ({', '.join(folders)}); name its configuration by --config."
+    raise CisflowError("\n".join([unknown, *broken]))
 
 
 def _table(rows: pl.DataFrame, shown: Mapping[str, tuple[str, Show]]) -> Table:

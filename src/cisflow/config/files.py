@@ -1,5 +1,6 @@
 """Where the files are that tasks name: those of sources, at addresses, and of ENCODE, as files of a source each."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -16,7 +17,7 @@ from cisflow.errors import CisflowError
 from cisflow.sources.manifest import Manifest, Row, changes_of, read_manifest
 
 # Sources that are made of what tasks name.
-ENCODE, URLS = "encode", "urls"
+ENCODE, URLS = MADE_SOURCES = "encode", "urls"
 
 
 def queries_of(task: Task) -> list[Query]:
@@ -106,12 +107,63 @@ def file_of(row: Row) -> File:
     return File(url=row["url"], md5=row["md5"], size=int(row["size"]))
 
 
-def urls_source(tasks: Mapping[Name, Task]) -> Source | None:
+def _addressed(tasks: Mapping[Name, Task]) -> list[Place]:
+    return [item for task in tasks.values() for item in places_of([task.dataset, task.evaluation]) if item.url]
+
+
+def distinct_names(wanted: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return a name for each of some things.
+
+    Parameters
+    ----------
+    wanted
+        What stands for a thing, such as its path, and the name that it has if no thing before it has that.
+
+    Returns
+    -------
+    dict
+        The names, by what stands for the things. A name that is taken is followed by a digest.
+    """
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for identity, name in wanted:
+        if identity not in names:
+            names[identity] = f"{name}-{_digest(identity)}" if name in taken else name
+            taken.add(name)
+    return names
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def names_of_addresses(tasks: Mapping[Name, Task], declared: Iterable[str]) -> dict[str, str]:
+    """Return the name that the file at each address has in the source of such files.
+
+    It is that of the address. Where a source (`declared`: the names of their files) or an address before has a file of
+    this name, or it is no name that a file of a source can have, it begins with a digest.
+    """
+    names: dict[str, str] = {}
+    taken = set(declared)
+    for item in _addressed(tasks):
+        if item.url in names:
+            continue
+        name = item.url_name
+        if name in taken or not re.fullmatch(NAME, name):
+            # The end of a name says what is in the file.
+            name = f"{_digest(item.url)}-{re.sub('[^A-Za-z0-9_.-]', '_', name)[-50:]}"
+        taken.add(name)
+        names[item.url] = name
+    return names
+
+
+def urls_source(tasks: Mapping[Name, Task], declared: Iterable[str]) -> Source | None:
     """Return the files that tasks name by address as a source; None if there are none (see `problems_of_places`)."""
-    found = [item for task in tasks.values() for item in places_of([task.dataset, task.evaluation]) if item.url]
-    files = {item.url_name: File(url=item.url, md5=item.md5, sha256=item.sha256) for item in found}
-    if not files:
+    found = _addressed(tasks)
+    if not found:
         return None
+    names = names_of_addresses(tasks, declared)
+    files = {names[item.url]: File(url=item.url, md5=item.md5, sha256=item.sha256) for item in found}
     return Source(
         title="Files at addresses that tasks name",
         homepage=found[0].url,
@@ -152,14 +204,10 @@ def genome_name(path: str) -> str:
 def problems_of_places(tasks: Mapping[Name, Task], sources: Mapping[Name, Source], document: Section) -> Iterator[str]:
     """Yield a problem, with file and line, for each place that points to nothing, or to the same as another one."""
     addresses: dict[str, tuple[Place, str]] = {}
-    genomes: dict[str, tuple[str, str]] = {}
-    known = {name: source for source, declared in sources.items() for name in declared.files}
     for name, task in tasks.items():
         for path, found in _named_by(name, task):
             where = f"{place(document, path)}: {'.'.join(path)}"
-            problem = _in_source(found, sources) or _at_address(found, where, addresses, known)
-            if problem is None and isinstance(found, Genome):
-                problem = _genome(found, where, genomes, sources)
+            problem = _in_source(found, sources) or _at_address(found, where, addresses)
             if problem:
                 yield f"{where}: {problem}"
 
@@ -192,31 +240,14 @@ def _meant(found: Place, sources: Mapping[Name, Source]) -> str:
     return hint if "Did you mean" in hint else f" A FASTA file is given by its path, as data/{found.source}.fa.{hint}"
 
 
-def _at_address(found: Place, where: str, seen: dict[str, tuple[Place, str]], known: Mapping[str, Name]) -> str | None:
+def _at_address(found: Place, where: str, seen: dict[str, tuple[Place, str]]) -> str | None:
     if not found.url:
         return None
-    name = found.url_name
-    if not re.fullmatch(NAME, name):
+    if not found.url_name:
         return f"the address '{found.url}' does not end in a file name; declare the file in config/sources.yaml."
-    if name in known:
-        return f"a file called '{name}' is in the source '{known[name]}'; take it from there, or rename that one."
-    first, place_of_first = seen.setdefault(name, (found, where))
-    if (first.url, first.md5, first.sha256) != (found.url, found.md5, found.sha256):
-        same = "with other checksums" if first.url == found.url else f"for {first.url}"
-        return f"{found.url}: the file name '{name}' stands at {place_of_first} {same}; they would be one file."
-    return None
-
-
-def _genome(found: Genome, where: str, seen: dict[str, tuple[str, str]], sources: Mapping[Name, Source]) -> str | None:
-    identity = found.url or found.accession or found.file
-    if found.source:
-        identity = f"{found.source}/{file_in(sources, found.source, found.file)}"
-    name = genome_name(found.url_name if found.url else identity)
-    if found.records:
-        identity += f" as records with sizes {found.sizes}"
-    first, place_of_first = seen.setdefault(name, (identity, where))
-    if first != identity:
-        return f"the genome '{name}' is {identity} here and {first} at {place_of_first}; give one file another name."
+    first, place_of_first = seen.setdefault(found.url, (found, where))
+    if (first.md5, first.sha256) != (found.md5, found.sha256):
+        return f"{found.url}: it stands at {place_of_first} with other checksums; they would be one file."
     return None
 
 

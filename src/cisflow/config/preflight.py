@@ -25,6 +25,7 @@ from cisflow.sources.jaspar import release_ids
 from cisflow.tracks.beginnings import kind_of, wrong_beginning
 from cisflow.tracks.endings import format_of
 
+HEADING = "files that the configuration names have problems:\n"
 # What the file at a key of a data set is, whatever its name ends in.
 KINDS = {"lift": "chain", "fasta": "fasta", "bed": "bed", "blacklist": "places", "gaps": "places",
     "unmappable": "places", "endpoints": "bed"}  # fmt: skip
@@ -45,49 +46,79 @@ def check_files(project: Project) -> None:
     CisflowError
         All problems of all tasks, a line each.
     """
+    if problems := [problem for found in file_problems(project).values() for problem in found]:
+        raise CisflowError(HEADING + listed(problems))
+
+
+def file_problems(project: Project) -> dict[str, list[str]]:
+    """Return what `check_files` finds, by task: a file of one stops no other."""
+    found: dict[str, list[str]] = {}
+    known: dict[str, set[str] | None] = {}
     # Many tasks may name the same file.
     beginning = functools.cache(lambda file, kind: wrong_beginning(Path(file), kind))
-    problems = [
-        f"tasks.{name}.dataset{problem}" for name, task in project.tasks.items() for problem in _of(task, beginning)
-    ]
-    for check in (_replaced_files, _missing_chromosomes, _missing_motifs, _misfits):
-        problems += check(project)
-    if problems:
-        raise CisflowError("files that the configuration names have problems:\n" + listed(problems))
+    checks = (
+        functools.partial(_of, beginning=beginning),
+        _replaced_files,
+        _missing_chromosomes,
+        functools.partial(_missing_motifs, known=known),
+        _misfits,
+    )
+    for name in project.tasks:
+        problems: list[str] = []
+        for check in checks:
+            try:
+                problems += [f"tasks.{name}.{problem}" for problem in check(project, name)]
+            except (CisflowError, OSError, UnicodeDecodeError) as error:
+                # A file that is too damaged to be looked into.
+                problems.append(f"tasks.{name}: {error}")
+        if problems:
+            found[name] = problems
+    return found
 
 
-def _of(task: Task, beginning: Callable[[str, str | None], str | None]) -> list[str]:
+def _of(project: Project, name: str, beginning: Callable[[str, str | None], str | None]) -> list[str]:
+    task = project.tasks[name]
     dataset = task.dataset
     if dataset.kind == "hdf5":
         files = [] if dataset.source else [file for file in dataset.files() if Path(file).exists()]
-        return [f": {problem}" for file in files for problem in _problems(file, dataset)]
+        return [f"dataset: {problem}" for file in files for problem in _problems(file, dataset)]
     there = ((keys, file, kind) for keys, file, kind in _local(task) if Path(file).is_file())
     problems = ((keys, file, beginning(file, kind)) for keys, file, kind in there)
-    return [f".{'.'.join(keys)}: {file}: {problem}" for keys, file, problem in problems if problem]
+    return [f"{'.'.join(keys)}: {file}: {problem}" for keys, file, problem in problems if problem]
 
 
-def missing_files(project: Project) -> list[str]:
-    """Return a line for each of users' own data files that is not there: task, key, file, and one with a close name."""
-    found = []
+def missing_files(project: Project) -> dict[str, str]:
+    """Return what to say of each of users' own data files that is missing: who names it, and a file of a close name."""
+    keys: dict[str, list[str]] = {}
     for name, task in project.tasks.items():
-        for keys, file, _ in _local(task):
-            folder = Path(file).parent
-            if not Path(file).exists():
-                there = map(str, folder.iterdir()) if folder.is_dir() else []
-                close = "".join(f" Did you mean '{other}'?" for other in get_close_matches(file, there, 1, 0.8))
-                where = ".".join(("tasks", name, "dataset", *keys))
-                found.append(f"{where}: {file}: there is no such file.{close}")
-    return found
+        for path, file, _ in _local(task):
+            keys.setdefault(file, []).append(".".join(("tasks", name, *path)))
+    return {file: f"{_shortened(named)}: {_missing(file)}" for file, named in keys.items() if not Path(file).exists()}
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names[:3]) + f" and {len(names) - 3} more" * (len(names) > 3)
+
+
+def _missing(path: str) -> str:
+    folder = Path(path).parent
+    if not folder.is_dir():
+        return f"{path}: there is no such file, and no folder {folder}."
+    close = get_close_matches(path, map(str, folder.iterdir()), 1, 0.8)
+    return f"{path}: there is no such file." + "".join(f" Did you mean '{other}'?" for other in close)
 
 
 def _local(task: Task) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
     """Yield users' own files of a task: the keys that lead to each, its path, and what it should be."""
     dataset = task.dataset
     if dataset.kind == "hdf5":
-        yield from ((("file",), file, None) for file in dataset.files() if not dataset.source)
+        yield from ((("dataset", "file"), file, None) for file in dataset.files() if not dataset.source)
     for keys, place in located_places(dataset):
         if place.file and not place.source:
-            yield keys, place.file, _kind(keys, place, dataset)
+            yield ("dataset", *keys), place.file, _kind(keys, place, dataset)
+    for keys, place in located_places(task.evaluation):
+        if place.file and not place.source:
+            yield ("evaluation", *keys), place.file, "bed"
 
 
 def _kind(keys: tuple[str, ...], place: Place, dataset: Any) -> str | None:
@@ -102,16 +133,13 @@ def _kind(keys: tuple[str, ...], place: Place, dataset: Any) -> str | None:
     return next((KINDS[key] for key in keys if key in KINDS), kind_of(place.file))
 
 
-def _replaced_files(project: Project) -> list[str]:
-    """Return a problem for each file that is not there, in place of one that a finished data set was made from."""
-    problems = []
-    for name, task in project.tasks.items():
-        made = project.root / project.table(name, "dataset.provenance.json")
-        known = made.read_text() if made.exists() else None
-        for _, file, _ in _local(task) if known else ():
-            if not (project.root / file).exists() and json.dumps(file) not in known:
-                problems.append(f"tasks.{name}.dataset: {file}: there is no such file; the data set is of another one.")
-    return problems
+def _replaced_files(project: Project, name: str) -> Iterator[str]:
+    """Yield a problem for each file that is not there, in place of one that a finished data set was made from."""
+    made = project.root / project.table(name, "dataset.provenance.json")
+    known = made.read_text() if made.exists() else None
+    for keys, file, _ in _local(project.tasks[name]) if known else ():
+        if keys[0] == "dataset" and not (project.root / file).exists() and json.dumps(file) not in known:
+            yield f"dataset: {file}: there is no such file; the data set is of another one."
 
 
 def _problems(file: str, dataset: Hdf5) -> list[str]:
@@ -138,38 +166,32 @@ def _unwritten(array: h5py.Dataset) -> list[str]:
     return []
 
 
-def _missing_chromosomes(project: Project) -> list[str]:
-    """Return a problem for each task that splits by chromosomes which its genome, if it is indexed, does not have."""
-    problems = []
-    for name, task in project.tasks.items():
-        genome, key = getattr(task.dataset, "genome", None), "split"
-        split = getattr(task.dataset, key, None)
-        if hasattr(task.dataset, "regions") and hasattr(task.dataset.regions, key):
-            split, key = task.dataset.regions.split, "regions.split"
-        index = genome and project.root / f"{project.path(genome)}.fai"
-        if not isinstance(split, Splitting) or not index or not index.exists():
-            continue
-        known = [line.partition("\t")[0] for line in index.read_text().splitlines()]
-        wanted = [*split.valid, *split.test, *(split.train or ()), *split.leave_out]
-        if missing := [chrom for chrom in wanted if not {chrom, f"chr{chrom}", chrom.removeprefix("chr")} & {*known}]:
-            there = ", ".join(known[:30]) + ", ..." * (len(known) > 30)
-            problems.append(f"tasks.{name}.dataset.{key}: the genome has no {', '.join(missing)}, but {there}.")
-    return problems
+def _missing_chromosomes(project: Project, name: str) -> Iterator[str]:
+    """Yield a problem if a task splits by chromosomes which its genome, if it is indexed, does not have."""
+    dataset = project.tasks[name].dataset
+    genome, key = getattr(dataset, "genome", None), "split"
+    split = getattr(dataset, key, None)
+    if hasattr(dataset, "regions") and hasattr(dataset.regions, key):
+        split, key = dataset.regions.split, "regions.split"
+    index = genome and project.root / f"{project.path(genome)}.fai"
+    if not isinstance(split, Splitting) or not index or not index.exists():
+        return
+    known = [line.partition("\t")[0] for line in index.read_text().splitlines()]
+    wanted = [*split.valid, *split.test, *(split.train or ()), *split.leave_out]
+    if missing := [chrom for chrom in wanted if not {chrom, f"chr{chrom}", chrom.removeprefix("chr")} & {*known}]:
+        there = ", ".join(known[:30]) + ", ..." * (len(known) > 30)
+        yield f"dataset.{key}: the genome has no {', '.join(missing)}, but {there}."
 
 
-def _missing_motifs(project: Project) -> list[str]:
-    """Return a problem for each motif id that a task names and its database does not have."""
-    known: dict[str, set[str] | None] = {}
-    problems = []
-    for name, task in project.tasks.items():
-        for key, source, wanted in _named_motifs(task):
-            if source not in known:
-                known[source] = _motif_ids(project, source)
-            missing = sorted(wanted - known[source]) if known[source] is not None else []
-            # A factor has matrices of several versions, of which a database has one.
-            if missing and (not key.startswith("ground_truth") or len(missing) == len(wanted)):
-                problems.append(f"tasks.{name}.{key}: {source} has no motif {', '.join(missing)}.")
-    return problems
+def _missing_motifs(project: Project, name: str, known: dict[str, set[str] | None]) -> Iterator[str]:
+    """Yield a problem for each motif id of a task that its database has not; `known` keeps what databases have."""
+    for key, source, wanted in _named_motifs(project.tasks[name]):
+        if source not in known:
+            known[source] = _motif_ids(project, source)
+        missing = sorted(wanted - known[source]) if known[source] is not None else []
+        # A factor has matrices of several versions, of which a database has one.
+        if missing and (not key.startswith("ground_truth") or len(missing) == len(wanted)):
+            yield f"{key}: {source} has no motif {', '.join(missing)}."
 
 
 def _named_motifs(task: Task) -> Iterator[tuple[str, str, set[str]]]:
@@ -194,19 +216,19 @@ def _motif_ids(project: Project, name: str) -> set[str] | None:
     return {motif.id for path in paths for motif in read_meme(path)} if all(map(Path.exists, paths)) else None
 
 
-def _misfits(project: Project) -> Iterator[str]:
-    """Yield a problem for each model whose windows are not those of the labels, as far as its settings are there."""
-    for name, task in project.tasks.items():
-        if task.dataset.kind != "embeddings" or task.dataset.trunk.params is None:
-            continue
-        path = project.root / project.path(task.dataset.trunk.params)
-        if not path.exists():
-            continue
-        try:
-            geometry = geometry_of(json.loads(path.read_text()))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            yield f"tasks.{name}.dataset.trunk.params: {path} is no settings file of Basenji2 ({error})."
-            continue
-        labels = {key: project.task(other) for key, other in task.dataset.tasks().items()}
-        for key, text in misfits(task.dataset, labels, geometry):
-            yield f"tasks.{name}.dataset.{key}: {text}."
+def _misfits(project: Project, name: str) -> Iterator[str]:
+    """Yield a problem if a model's windows are not those of the labels, as far as its settings are there."""
+    dataset = project.tasks[name].dataset
+    if dataset.kind != "embeddings" or dataset.trunk.params is None:
+        return
+    path = project.root / project.path(dataset.trunk.params)
+    if not path.exists():
+        return
+    try:
+        geometry = geometry_of(json.loads(path.read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        yield f"dataset.trunk.params: {path} is no settings file of Basenji2 ({error})."
+        return
+    labels = {key: project.task(other) for key, other in dataset.tasks().items()}
+    for key, text in misfits(dataset, labels, geometry):
+        yield f"dataset.{key}: {text}."

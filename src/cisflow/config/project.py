@@ -16,14 +16,17 @@ from cisflow.config.embeddings import HOW, SAME, Embeddings, problems_of_labels
 from cisflow.config.figures import Figure, Figures
 from cisflow.config.files import (
     ENCODE,
+    MADE_SOURCES,
     URLS,
     accessions_of,
+    distinct_names,
     encode_source,
     file_in,
     file_of,
     genome_name,
     manifest_of,
     mixed_assemblies,
+    names_of_addresses,
     of_accession,
     problems_of_places,
     queries_of,
@@ -149,7 +152,7 @@ class Project:
         if place.source:
             return self.source_file(place.source, file_in(self.sources, place.source, place.file))
         if place.url:
-            return self.source_file(URLS, place.url_name)
+            return self.source_file(URLS, self._address_names[place.url])
         if place.accession:
             return self.source_file(ENCODE, self._pinned_file(place.accession))
         if place.modified:
@@ -158,29 +161,52 @@ class Project:
 
     def _calls(self, modified: Modified) -> str:
         """Return the name of the folder of all calls of a BAM file."""
-        genome = Path(self.path(modified.genome)).parent.name
-        rules = f"{modified.threshold}-{modified.min_mapping_quality}"
-        return f"{Path(self._reads(modified)).stem}.{genome}.{rules}"
-
-    def _reads(self, modified: Modified) -> str:
-        # As for genomes: one that is not pinned yet stops no other task.
-        return modified.bam.accession or self.path(modified.bam)
+        reads, genome = self._reads_names[self._identity(modified.bam)], self._genome_name(modified.genome)
+        return f"{reads}.{genome}.{modified.threshold}-{modified.min_mapping_quality}"
 
     @cached_property
     def modified(self) -> dict[str, Modified]:
         """The BAM files whose calls of modified bases tasks name, by the folder of the calls."""
-        found = [place.modified for task in self.tasks.values() for place in places_of(task.dataset) if place.modified]
-        named = {self._calls(modified): modified for modified in found}
-        for modified in found:
-            first, second = map(self._reads, (named[self._calls(modified)], modified))
-            if first != second:
-                raise CisflowError(f"the BAM files {first} and {second} have one name; give one of them another.")
-        return named
+        return {self._calls(place.modified): place.modified for place in self._places if place.modified}
 
     def _indexed(self, genome: Genome) -> str:
-        # Its name must be known before the file is pinned, and does not depend on it.
-        name = genome_name(genome.accession or self._plain(genome))
+        name = self._genome_name(genome)
         return f"{self.settings.resources}/genomes/{name}/{name}.fa.gz"
+
+    def _genome_name(self, genome: Genome) -> str:
+        return self._genome_names[self._genome_identity(genome)]
+
+    @cached_property
+    def _places(self) -> list[Place]:
+        """All files that data sets name, those of sources first: they keep their names whatever users' files have."""
+        found = [place for task in self.tasks.values() for place in places_of(task.dataset)]
+        return sorted(found, key=lambda place: place.source is None)
+
+    @cached_property
+    def _address_names(self) -> dict[str, str]:
+        declared = [file for name, source in self.sources.items() if name not in MADE_SOURCES for file in source.files]
+        return names_of_addresses(self.tasks, declared)
+
+    @cached_property
+    def _genome_names(self) -> dict[str, str]:
+        """Names of genomes by what stands for each; they do not depend on files that are not pinned yet."""
+        genomes = [place for place in self._places if isinstance(place, Genome)]
+        return distinct_names((self._genome_identity(place), genome_name(self._identity(place))) for place in genomes)
+
+    @cached_property
+    def _reads_names(self) -> dict[str, str]:
+        """Names of BAM files whose calls are read, by what stands for each."""
+        reads = [place.modified.bam for place in self._places if place.modified]
+        reads.sort(key=lambda place: place.source is None)
+        return distinct_names((self._identity(place), Path(self._identity(place)).stem) for place in reads)
+
+    def _identity(self, place: Place) -> str:
+        """Return what stands for a file; that of ENCODE, which may not be pinned yet, is its accession."""
+        return place.accession or self._plain(place)
+
+    def _genome_identity(self, genome: Genome) -> str:
+        records = f" as records with sizes {genome.sizes}" if genome.records else ""
+        return self._identity(genome) + records
 
     def _pinned_file(self, accession: str) -> str:
         pinned = self.sources[ENCODE].files if ENCODE in self.sources else {}
@@ -205,8 +231,7 @@ class Project:
     @cached_property
     def genomes(self) -> dict[str, Genome]:
         """The genomes of all tasks, by name."""
-        found = (place for task in self.tasks.values() for place in places_of(task.dataset))
-        return {Path(self.path(genome)).parent.name: genome for genome in found if isinstance(genome, Genome)}
+        return {self._genome_name(genome): genome for genome in self._places if isinstance(genome, Genome)}
 
     def manifest_file(self, name: str) -> Path:
         """Return the path of a task's manifest of files of ENCODE."""
@@ -299,8 +324,19 @@ class Project:
     @cached_property
     def embeddings(self) -> dict[str, Embeddings]:
         """The embeddings that tasks have, by their names; of tasks that share some, the settings of the first one."""
-        found = [name for name, task in self.tasks.items() if task.dataset.kind == "embeddings"]
-        return {self.embedding(name): self.tasks[name].dataset for name in reversed(found)}
+        return {name: self.tasks[tasks[0]].dataset for name, tasks in self._embedding_tasks.items()}
+
+    def tasks_of_embedding(self, embedding: str) -> list[str]:
+        """Return the tasks that share some embeddings."""
+        return self._embedding_tasks[embedding]
+
+    @cached_property
+    def _embedding_tasks(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, task in self.tasks.items():
+            if task.dataset.kind == "embeddings":
+                found.setdefault(self.embedding(name), []).append(name)
+        return found
 
     def evaluation_files(self, name: str) -> list[str]:
         """Return the files that a task's evaluation reads, besides its data set and models."""
@@ -397,6 +433,7 @@ def load_project(
         All problems of all files, a line each.
     """
     root = Path(root)
+    settings = _settings(config, root, files)
     problems: list[str] = []
 
     def attempt(read: Callable[..., Any], *arguments: Any) -> Any:
@@ -406,11 +443,6 @@ def load_project(
             problems.append(str(error))
             return None
 
-    if isinstance(config, str | Path):
-        document = _merged(root, [BASE, config] if Path(config) != Path(BASE) else [config])
-    else:
-        document = _section(config, _merged(root, files))
-    settings = validate(Settings, document)
     documents = {
         "tasks": attempt(_load_tasks, root, settings.tasks),
         **{name: attempt(load, root / getattr(settings, name)) for name in ("sources", "figures", "claims")},
@@ -427,9 +459,23 @@ def load_project(
         problems += _unknown_tracks(parts["tasks"], documents["tasks"])
     if problems:
         raise CisflowError("the configuration has problems:\n" + listed(problems))
-    made = {ENCODE: encode_source(root / settings.encode, parts["tasks"]), URLS: urls_source(parts["tasks"])}
+    declared = [file for source in parts["sources"].values() for file in source.files]
+    made = {ENCODE: encode_source(root / settings.encode, parts["tasks"]), URLS: urls_source(parts["tasks"], declared)}
     parts["sources"] = parts["sources"] | {name: source for name, source in made.items() if source}
     return Project(root, settings, **parts, documents=documents)
+
+
+def load_settings(config: str | Path, root: str | Path = ".") -> Settings:
+    """Load the settings of a configuration alone, whatever its tasks are like; raises as `load_project`."""
+    return _settings(config, Path(root))
+
+
+def _settings(config: Mapping[str, Any] | str | Path, root: Path, files: Iterable[str | Path] = ()) -> Settings:
+    if isinstance(config, str | Path):
+        document = _merged(root, [BASE, config] if Path(config) != Path(BASE) else [config])
+    else:
+        document = _section(config, _merged(root, files))
+    return validate(Settings, document)
 
 
 def _merged(root: Path, files: Iterable[str | Path]) -> Section:
@@ -512,7 +558,7 @@ def _dangling_names(documents: Mapping[str, Section | None], settings: Settings)
             hint = did_you_mean(name, known) if len(problems) < MOST_SHOWN else ""
             problems.append(f"{where}: there is no {what} '{name}'.{hint}")
 
-    for name in (ENCODE, URLS, *MADE):
+    for name in (*MADE_SOURCES, *MADE):
         if name in sources:
             where = place(documents["sources"], ("sources", name))
             problems.append(

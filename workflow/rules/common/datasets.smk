@@ -9,7 +9,8 @@ from cisflow.config.strict import did_you_mean
 @told
 def dataset_inputs(wildcards):
     """Return the files that a data set is made from; those of ENCODE that are not pinned are refused."""
-    return project.dataset_inputs(wildcards.task)
+    check_files_of([wildcards.task])
+    return [*map(present, project.dataset_inputs(wildcards.task))]
 
 
 @told
@@ -37,7 +38,7 @@ def region_files(wildcards):
     dataset = signal_of(wildcards)
     return {
         "genome": project.path(dataset.genome),
-        "places": [project.path(place) for place in places_of(dataset.regions)],
+        "places": [present(project.path(place)) for place in places_of(dataset.regions)],
     }
 
 
@@ -88,7 +89,7 @@ def track_spec(wildcards):
 
 @told
 def genome_source(wildcards):
-    return project.genome_source(wildcards.genome)
+    return present(project.genome_source(wildcards.genome))
 
 
 @told
@@ -98,7 +99,7 @@ def track_files(wildcards):
     located = located_places(track_of(wildcards))
     paths = [project.path(place) for keys, place in located if "modified" not in keys]
     made = [path for path in paths if path.endswith(".bam") and path.startswith(f"{project.settings.resources}/")]
-    return paths + [f"{path}.bai" for path in made]
+    return [*map(present, paths), *(f"{path}.bai" for path in made)]
 
 
 @told
@@ -111,7 +112,7 @@ def genome_of(wildcards):
 def modified_files(wildcards):
     modified = project.modified[wildcards.calls]
     bam, genome = project.path(modified.bam), project.path(modified.genome)
-    return {"bam": bam, "bai": f"{bam}.bai", "genome": genome, "fai": f"{genome}.fai", "gzi": f"{genome}.gzi"}
+    return {"bam": present(bam), "bai": present(f"{bam}.bai"), "genome": genome, "fai": f"{genome}.fai", "gzi": f"{genome}.gzi"}
 
 
 def shards_of(ending):
@@ -125,13 +126,15 @@ def shards_of(ending):
     return paths
 
 
+@told
 def embedded(wildcards):
     """Return the files that a shard is made from: weights, their settings, genome, and the regions of the labels' task."""
+    check_files_of(project.tasks_of_embedding(wildcards.embedding))
     dataset = project.embeddings[wildcards.embedding]
     genome = project.path(project.task(dataset.labels).dataset.genome)
-    params = {"params": project.path(dataset.trunk.params)} if dataset.trunk.params else {}
+    params = {"params": present(project.path(dataset.trunk.params))} if dataset.trunk.params else {}
     return params | {
-        "weights": project.path(dataset.trunk.weights),
+        "weights": present(project.path(dataset.trunk.weights)),
         "genome": genome,
         "fai": f"{genome}.fai",
         "gzi": f"{genome}.gzi",

@@ -1,9 +1,12 @@
 # What the rules of figures, reports and claims ask of the configuration.
 
+import functools
 import glob
 import os
+import sys
 
 from cisflow.trials import paths_of
+from snakemake.logging import logger
 
 # The tables of a data set that its page shows.
 DATASET_TABLES = {name: f"dataset.{name}.tsv" for name in ("quality", "distributions", "accounting")}
@@ -64,10 +67,40 @@ def below_tasks(tables):
     return {name: f"{project.settings.results}/tasks/{path}" for name, path in tables.items()}
 
 
+# Snakemake puts its own report together from results that exist, and makes none.
+REPORTING = any(word == "--report" or word.startswith("--report=") for word in sys.argv)
+
+
+@functools.cache
+def requested():
+    """Return the files that this run of Snakemake is asked for."""
+    return {os.path.normpath(target) for target in workflow.dag_settings.targets or ()}
+
+
+def at_hand(path):
+    """Return whether a file that is not needed, and joins what shows it, exists or is made in this run."""
+    return os.path.exists(path) or path in requested()
+
+
+@functools.cache
+def quality_joins(task):
+    """Return whether the quality of a task's attributions is on its page."""
+    folder = f"{project.settings.results}/tasks/{task}"
+    if not REPORTING:
+        return at_hand(f"{folder}/attribution/quality.tsv")
+    drawn = os.path.exists(f"{folder}/figures/quality.png")
+    if not drawn and os.path.exists(f"{folder}/attribution/quality.tsv"):
+        logger.warning(
+            f"{folder}/report.html was made before attribution/quality.tsv, which this report lacks. To have it, first "
+            f"run: snakemake {folder}/report.html"
+        )
+    return drawn
+
+
 def figure_tables(wildcards):
-    """Return the tables of a figure: those it needs, and the optional ones that exist."""
+    """Return the tables of a figure: those it needs, and the optional ones that are at hand."""
     figure = project.figure(wildcards.figure)
-    optional = {name: path for name, path in below_tasks(figure.optional).items() if os.path.exists(path)}
+    optional = {name: path for name, path in below_tasks(figure.optional).items() if at_hand(path)}
     database = {"database": project.meme_file(figure.database)} if figure.database else {}
     return below_tasks(figure.tables) | optional | database
 
@@ -78,12 +111,12 @@ def plot_tables(wildcards):
 
 @told
 def plots_of(name):
-    """Return the standard figures of a task's report; the quality of its attributions joins when it exists."""
-    task, quality = project.task(name), f"{project.settings.results}/tasks/{name}/attribution/quality.tsv"
+    """Return the standard figures of a task's report; the quality of its attributions joins when it is at hand."""
+    task = project.task(name)
     if task.model is None:
         return ["dataset"]
     there = {
-        "quality": os.path.exists(quality),
+        "quality": quality_joins(name),
         "filters": task.filters is not None,
         "matches": task.filters is not None,
         "sequences": task.attribution.gallery("best") is not None and not task.heads,
@@ -94,7 +127,7 @@ def plots_of(name):
 
 
 def claimed_tables(wildcards):
-    """Return the tables of all claims: of the tasks that are run for them, and of others where they exist."""
+    """Return the tables of all claims: of the tasks that are run for them, and of others where they are at hand."""
     run = project.settings.reproduce
     paths = {
         f"{project.settings.results}/tasks/{task}/{path}": task
@@ -102,7 +135,7 @@ def claimed_tables(wildcards):
         for task in claim.task
         for path in paths_of(claim.table, claim.expected)
     }
-    return [path for path, task in paths.items() if run is None or task in run or os.path.exists(path)]
+    return [path for path, task in paths.items() if run is None or task in run or at_hand(path)]
 
 
 def records_digest(wildcards):

@@ -6,9 +6,11 @@ import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from cisflow.checksums import checksum, remember_in
 from cisflow.config.project import BASE
+from cisflow.config.strict import listed
 from cisflow.gpus import count
 from cisflow.provenance import code_hash
 
@@ -48,10 +50,62 @@ def told(ask):
     return asked
 
 
+# Where a file would be that is asked for in place of a user's own one that is missing: see the rule missing_file.
+MISSING = ".missing"
+
+
+def present(path):
+    """Return a file that something is made from; of a user's own one that is missing, what says so if it is needed.
+
+    An error raised here would also stop what was made before the file went.
+    """
+    if not is_users_own(path) or not workflow.is_main_process or os.path.exists(path):
+        return path
+    return f"{MISSING}/{quote(path, safe='')}"
+
+
+@told
+def say_missing(wildcards):
+    """Refuse a user's own file that is missing, before any job, with a name that is close."""
+    from cisflow.config.preflight import missing_files  # only this rule has to wait for it
+
+    path = unquote(wildcards.path)
+    raise CisflowError(missing_files(project).get(path, f"{path}: there is no such file."))
+
+
+@functools.cache
+def unsound_tasks():
+    """Return the problems of users' files, by task; a job of a cluster has no time to look for them again."""
+    if not workflow.is_main_process:
+        return {}
+    from cisflow.config.preflight import file_problems
+
+    return file_problems(project)
+
+
 @told
 def task_of(wildcards):
-    """Return a task; one that there is not is refused before any job, with a name that is close."""
-    return project.task(wildcards.task)
+    """Return a task; one that there is not is refused before any job, with a name that is close.
+
+    So is one whose files have problems, which stop nothing that does not need it.
+    """
+    task = project.task(wildcards.task)
+    check_files_of([wildcards.task])
+    return task
+
+
+def check_files_of(tasks):
+    """Refuse tasks whose files have problems.
+
+    Raises
+    ------
+    CisflowError
+        All problems of these tasks.
+    """
+    from cisflow.config.preflight import HEADING
+
+    if problems := [problem for name in tasks for problem in unsound_tasks().get(name, [])]:
+        raise CisflowError(HEADING + listed(problems))
 
 
 def as_json(value):

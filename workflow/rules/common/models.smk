@@ -104,10 +104,6 @@ def track_units(wildcards):
     return as_json({name: track.unit for name, track in windows_of(wildcards).tracks.items()})
 
 
-def evaluation_files(wildcards):
-    return project.evaluation_files(wildcards.task)
-
-
 def evaluation_spec(key):
     """Return a function that gives a part of a task's `evaluation` as JSON, with paths of files, in its order."""
 
@@ -116,6 +112,11 @@ def evaluation_spec(key):
         return as_json(with_paths(getattr(task_of(wildcards).evaluation, key), project.path))
 
     return spec
+
+
+@told
+def evaluation_files(wildcards):
+    return [*map(present, project.evaluation_files(wildcards.task))]
 
 
 def metric_tables(wildcards):
