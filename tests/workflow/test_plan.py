@@ -7,7 +7,7 @@ import time
 import pytest
 import yaml
 
-from tests.workflow.conftest import USER_TASK, snakemake, succeed
+from tests.workflow.conftest import USER_TASK, cisflow, snakemake, succeed
 
 SCALES = {
     "results": ("--profile", "profiles/local"),
@@ -255,20 +255,61 @@ def test_all_mistakes_in_the_configuration_are_said_before_anything_runs(clone):
     assert not (clone / "results").exists()
 
 
-def test_a_broken_data_file_is_said_before_anything_runs(clone):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("<html>not found</html>", "tasks.mine.dataset: data/mine.h5: it is an HTML or XML page, not an HDF5 file"),
+        (None, "tasks.mine.dataset.file: data/mine.h5: there is no such file. Did you mean 'data/mine2.h5'?"),
+    ],
+)
+def test_a_broken_or_missing_data_file_stops_only_what_needs_it(clone, content, words):
     (clone / "data").mkdir()
-    (clone / "data" / "mine.h5").write_text("<html>not found</html>")
+    (clone / "data" / ("mine2.h5" if content is None else "mine.h5")).write_text(content or "")
     with (clone / "config/tasks.yaml").open("a") as file:
         file.write(USER_TASK)
-    done = snakemake(clone, "--profile", "profiles/demo", "results/demo/figures/fig1.pdf")
-    assert "tasks.mine.dataset: data/mine.h5: it is an HTML or XML page, not an HDF5 file" in done.stdout
-    assert not (clone / "results").exists()
-
-
-def test_a_missing_data_file_stops_only_what_needs_it(clone):
-    with (clone / "config/tasks.yaml").open("a") as file:
-        file.write(USER_TASK)
-    done = snakemake(clone, "--profile", "profiles/local", "-n", "results/tasks/mine/report.html")
-    assert "MissingInputException" in done.stdout
-    assert "data/mine.h5" in done.stdout
+    for target in ("report.html", "attribution/galleries/own.tsv"):
+        done = snakemake(clone, "--profile", "profiles/local", "-n", f"results/tasks/mine/{target}")
+        assert done.returncode != 0
+        assert words in done.stdout
     succeed(clone, "--profile", "profiles/demo", "-n", "results/demo/figures/fig1.pdf")
+    done = cisflow(clone, "doctor")
+    assert words in " ".join(done.stdout.split())
+    assert done.stdout.splitlines()[-1] == "1 problem"
+
+
+def test_a_users_genome_with_the_name_of_a_source_stops_nothing(clone):
+    (clone / "data").mkdir()
+    (clone / "data/hg38.fa").write_text(">chr1\nACGT\n")
+    (clone / "data/a.bed").write_text("chr1\t0\t60\n")
+    with (clone / "config/tasks.yaml").open("a") as file:
+        file.write(OWN_GENOME)
+    target = "results/tasks/own/dataset.h5"
+    output = succeed(clone, "--profile", "profiles/local", "-n", target, "results/tasks/cs282a_128/regions.tsv")
+    assert jobs(output)["index_genome"] == 2
+    succeed(clone, "--profile", "profiles/demo", "-n", "results/demo/figures/fig1.pdf")
+
+
+OWN_GENOME = """
+  own:
+    dataset:
+      kind: windows
+      genome: data/hg38.fa
+      sets: [{bed: data/a.bed, target: 1}]
+      length: 60
+      split: {valid: [chr2], test: [chr3]}
+    model: {name: cnn-2}
+"""
+
+
+def test_a_threshold_may_be_any_number(clone):
+    target = "results/tasks/task1/motifs/threshold-{}/matches.tsv"
+    output = succeed(clone, "--profile", "profiles/local", "-n", target.format("1e-05"))
+    assert jobs(output)["filters_at_threshold"] == 1
+    done = snakemake(clone, "--profile", "profiles/local", "-n", target.format("high"))
+    assert "motifs/threshold-high: a threshold is a number between 0 and 1" in done.stdout
+
+
+def test_results_below_a_folder_with_a_slash_at_its_end_have_their_names(clone):
+    text = (clone / "config/config.yaml").read_text()
+    (clone / "config/config.yaml").write_text(text.replace("\nresults: results\n", "\nresults: elsewhere/\n"))
+    assert jobs(succeed(clone, "--profile", "profiles/local", "-n", "elsewhere/tasks/task1/dataset.h5"))

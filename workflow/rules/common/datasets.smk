@@ -112,7 +112,13 @@ def genome_of(wildcards):
 def modified_files(wildcards):
     modified = project.modified[wildcards.calls]
     bam, genome = project.path(modified.bam), project.path(modified.genome)
-    return {"bam": present(bam), "bai": present(f"{bam}.bai"), "genome": genome, "fai": f"{genome}.fai", "gzi": f"{genome}.gzi"}
+    return {
+        "bam": present(bam),
+        "bai": present(f"{bam}.bai"),
+        "genome": genome,
+        "fai": f"{genome}.fai",
+        "gzi": f"{genome}.gzi",
+    }
 
 
 def shards_of(ending):
