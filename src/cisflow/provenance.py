@@ -128,7 +128,7 @@ def record(
     path: str | Path,
     inputs: Iterable[str | Path],
     parameters: Mapping[str, Any],
-    started: float,
+    started: float | None,
     **more: Any,
 ) -> None:
     """Write a provenance file.
@@ -142,19 +142,14 @@ def record(
     parameters
         The settings of the job.
     started
-        When the job started (`time.time()`), for its wall time in seconds.
+        When the job started (`time.time()`), for its wall time in seconds; None: a file that is the same in every run.
     more
         Anything else worth knowing, such as the device or the seeds.
     """
-    write_json(
-        path,
-        {
-            "inputs": {str(file): checksum(file) for file in inputs},
-            "parameters": dict(parameters),
-            **more,
-            **software(),
-            "seconds": round(time.time() - started, 3),
-            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        },
-    )
+    facts = {"inputs": {str(file): checksum(file) for file in inputs}, "parameters": dict(parameters)}
+    facts |= more | software()
+    if started is not None:
+        facts["seconds"] = round(time.time() - started, 3)
+        facts["finished"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    write_json(path, facts)
     written.append(Path(path))

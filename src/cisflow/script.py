@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cisflow import job
-from cisflow.errors import CisflowError
+from cisflow.errors import CisflowError, visible
 from cisflow.io import abandon, disk_is_full
 from cisflow.software import check
 
@@ -61,13 +61,23 @@ def json_value(text: str) -> Any:
         raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
 
 
+class VisibleFormatter(logging.Formatter):
+    """Shows the escapes of control characters, which names in files may have."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line of the log."""
+        return visible(super().format(record))
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a script's main and end the process.
 
     A CisflowError, a full disk, Ctrl-C and a terminated job end with one message and a status that says which;
     everything else is a defect and shows its traceback.
     """
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(VisibleFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     # Ends the program by an exception, so that every open temporary file is removed on the way out.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: sys.exit(128 + received))

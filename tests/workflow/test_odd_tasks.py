@@ -82,6 +82,16 @@ def test_a_report_says_what_a_page_lacks_that_was_made_before(done):
     assert f"To have it, first run: snakemake {PAGE}" in output
 
 
+def test_a_figure_that_is_drawn_again_has_the_same_files(done):
+    """So has one of another training of the same settings: its tables have no times."""
+    folder = done / "results/tasks/odd/figures"
+    before = {path.name: path.read_bytes() for path in folder.glob("training.*")}
+    assert {"training.pdf", "training.png", "training.tsv", "training.json"} == before.keys()
+    run = "results/tasks/odd/runs/" + RUNS[0]
+    succeed(done, *LOCAL, "--forcerun", "train", "draw_task", "--", run, "results/tasks/odd/figures/training.pdf")
+    assert {path.name: path.read_bytes() for path in folder.glob("training.*")} == before
+
+
 def test_a_crate_of_a_run_with_a_dot_in_its_name_is_called_as_the_run(done):
     run = f"results/tasks/odd/runs/{RUNS[0]}"
     made = cisflow(done, "crate", run)

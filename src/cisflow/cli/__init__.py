@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 
 from cisflow import __version__
 from cisflow.cli import options
+from cisflow.cli.console import VisibleConsole
 from cisflow.cli.encode import app as encode_app
 from cisflow.cli.sources import app as sources_app
 from cisflow.errors import CisflowError
@@ -30,7 +31,7 @@ Config = Annotated[
     ),
 ]
 CONFIG = Path("config/config.yaml")
-out = Console(highlight=False)
+out = VisibleConsole()
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     try:
         app()
     except CisflowError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {error}", markup=True, soft_wrap=True)
+        VisibleConsole(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", markup=True, soft_wrap=True)
         raise SystemExit(1) from None
 
 

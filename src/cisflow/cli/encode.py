@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from cisflow.cli.console import VisibleConsole
 from cisflow.errors import CisflowError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cisflow.sources.manifest import Difference, Manifest, Row
 
 app = typer.Typer(help="Find files at ENCODE, pin those of a task, and compare.", no_args_is_help=True)
-out = Console(highlight=False)
+out = VisibleConsole()
 # Columns of the table of files.
 SHOWN = ("accession", "assay", "factor", "biosample", "output_type", "file_type", "replicates", "size", "experiment")
 

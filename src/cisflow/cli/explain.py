@@ -122,7 +122,7 @@ def _results(project: Project) -> Iterator[str]:
 def _understood(project: Project, name: str, out: Console) -> None:
     """Print a task's settings with their origin, its runs, and how heads are trained."""
     task = project.task(name)
-    out.print(f"[bold]{name}[/]: {task.title}")
+    out.print(f"[bold]{name}[/]: {escape(task.title)}")
     out.print(_settings(task, name, project.documents["tasks"]))
     if task.model:
         out.print(_runs(task, size_of(project, name)))
@@ -169,8 +169,8 @@ def _leaves(value: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple
 
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(_brief, value)) or "none"
-    return "none" if value in (None, {}, "") else _brief(value)
+        return escape(", ".join(map(_brief, value)) or "none")
+    return escape("none" if value in (None, {}, "") else _brief(value))
 
 
 def _brief(value: Any) -> str:

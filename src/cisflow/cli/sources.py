@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from cisflow.cli.console import VisibleConsole
 from cisflow.errors import CisflowError
+from cisflow.script import VisibleFormatter
 
 if TYPE_CHECKING:
     from cisflow.config.project import Project
@@ -21,7 +22,7 @@ app = typer.Typer(
     help="List, fetch and check the external files that targets need; for machines without a network, too.",
     no_args_is_help=True,
 )
-out = Console(highlight=False)
+out = VisibleConsole()
 CONFIG = Path("config/config.yaml")
 SHOWN = ("file", "size", "state", "licence")
 
@@ -251,6 +252,7 @@ def _bars() -> "Iterator[Callable[[Item], Progress]]":
     from cisflow.script import Clock
 
     handler = RichHandler(console=out, show_time=False, show_path=False, show_level=False, markup=False)
+    handler.setFormatter(VisibleFormatter("%(message)s"))
     logger = logging.getLogger("cisflow")
     before = logger.level
     logger.addHandler(handler)

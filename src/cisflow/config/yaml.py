@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from cisflow.errors import CisflowError
+from cisflow.errors import CONTROL, CisflowError
 
 # Several times as fast; PyYAML has it where libyaml was there when it was built, as in its wheels.
 FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -19,8 +19,6 @@ TEXTS = {f"{TAG}{name}" for name in ("str", "merge", "value")}
 # No configuration is deeper, or repeats so much by aliases; more is a mistake or an attack.
 DEEPEST, MOST_COPIES = 40, 1_000_000
 UNFINISHED = object()
-# Characters that change what a terminal shows: control characters but tab and newline, and changes of direction.
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 # What a browser takes for a tag. Snakemake puts the settings of jobs into its reports as they are.
 MARKUP = re.compile(r"<[A-Za-z/!?]")
 

@@ -220,11 +220,14 @@ def _table(trial: int, split: str, arrays: Arrays, p: NDArray, targets: list[str
 
 
 def histories(task: str, run: str | Path) -> pl.DataFrame:
-    """Return the training histories of all trials of a run, one below the other."""
+    """Return the training histories of all trials of a run, one below the other.
+
+    How long an epoch took differs in every run, and stays with the checkpoint.
+    """
     parts = []
     for trial in trial_folders(run):
         about = [pl.lit(value).alias(name) for name, value in {"task": task, **describe(trial)}.items()]
-        parts.append(read_tsv(trial / "history.tsv", EPOCHS, others=pl.Float64).select(*about, pl.all()))
+        parts.append(read_tsv(trial / "history.tsv", EPOCHS, others=pl.Float64).select(*about, pl.exclude("seconds")))
     return pl.concat(parts)
 
 
