@@ -85,6 +85,12 @@ class Windows(Strict):
     centre: Literal["middle", "summit"] = Field(
         "middle", description="Middle of a window: that of the interval, or the summit of a narrowPeak file."
     )
+    strand: bool = Field(
+        False,
+        description="Whether the strand of BED files (column 6) is read: the sequence of a row with '-' is the reverse "
+        "complement. Default: all sequences of BED files are of the forward strand.",
+        exclude_if=lambda value: value is False,
+    )
     target: Literal["binary", "real"] = Field("binary", description="Labels 0 and 1, or numbers.")
     targets: list[Name] = Field(["label"], min_length=1, description="Names of the labels.")
     edges: Edges = "drop"
@@ -120,6 +126,8 @@ class Windows(Strict):
             raise ValueError("genome: it is needed for BED files")
         if self.negatives and self.negatives.pool is None and self.genome is None:
             raise ValueError("genome: negatives are drawn from it, unless they have a pool")
+        if self.strand and not any(item.bed for item in self.sets):
+            raise ValueError("strand: it is that of BED files; the sequences of FASTA files are as they are written")
         if self.split is None and any(item.split is None for item in self.sets):
             raise ValueError("split: it is needed, since a set does not name its split")
         if self.split and self.split.column is not None and any(s.fasta and not s.split for s in self.sets):

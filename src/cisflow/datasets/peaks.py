@@ -17,8 +17,20 @@ from numpy.typing import NDArray
 
 from cisflow.config.grouping import Group, group_files, is_out
 from cisflow.datasets.account import Account
-from cisflow.datasets.candidates import add_negatives, read_pool
-from cisflow.datasets.rows import FAR, Opened, Sequences, assign_apart, fit, known, open_genome, padded, stream
+from cisflow.datasets.candidates import DatasetRows, add_negatives, read_pool
+from cisflow.datasets.rows import (
+    FAR,
+    Opened,
+    Sequences,
+    as_windows,
+    assign_apart,
+    fit,
+    known,
+    open_genome,
+    padded,
+    stream,
+    with_ids,
+)
 from cisflow.datasets.store import SPLITS, Stream
 from cisflow.errors import CisflowError
 from cisflow.seeds import generator
@@ -109,6 +121,7 @@ def open_peaks(spec: Mapping[str, Any], scratch: str | Path) -> Iterator[Opened]
         quality += padded(table, split, axis, window["length"])
         table, split, of_negatives = _with_negatives(table, split, marks, spec, axis, sequences, account)
         about = {group.name: group.about for group in groups}
+        table = with_ids(table, window["length"])
         splits = _streams(table, split, labels, len(groups), spec, sequences)
         yield Opened(splits, list(about), account, about, quality + of_negatives)
 
@@ -202,11 +215,8 @@ def _windows(bins: NDArray[np.int64], axis: Axis, window: Mapping[str, Any]) -> 
     at = bins * window["label"]
     contig = axis.contig(at)
     start = at - axis.offsets[contig] - (window["length"] - window["label"]) // 2
-    empty = {"file": pl.Int64, "record": pl.Int64, "name": pl.String}
     names = pl.Series(axis.names.tolist(), dtype=pl.String)
-    return pl.DataFrame({"chrom": names[contig], "start": start, "bin": bins}).with_columns(
-        pl.lit(None, kind).alias(name) for name, kind in empty.items()
-    )
+    return as_windows(pl.DataFrame({"chrom": names[contig], "start": start, "bin": bins}))
 
 
 def _with_negatives(
@@ -225,9 +235,8 @@ def _with_negatives(
     touched = np.flatnonzero(marks.touched) * step
     start = touched + (far.offsets - axis.offsets)[axis.contig(touched)]
     positive = marks.labelled[table["bin"].to_numpy()]
-    own = (table.filter(positive), split[positive])
-    pool = read_pool(spec, sequences, account)
-    drawn, of_drawn, quality = add_negatives(spec, sequences, far, joined([(start, start + step)]), own, pool, account)
+    rows, pool = DatasetRows(table, split, positive), read_pool(spec, sequences, account)
+    drawn, of_drawn, quality = add_negatives(spec, sequences, far, joined([(start, start + step)]), rows, pool, account)
     table = pl.concat([table, drawn.with_columns(bin=pl.lit(-1, pl.Int64)).select(table.columns)])
     return table, np.concatenate([split, of_drawn]), quality
 
