@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from cisflow.config.assemblies import assembly_of
 from cisflow.config.encode import Query
-from cisflow.config.places import Genome, Place
+from cisflow.config.places import Genome, Place, first_repeated
 from cisflow.config.splitting import Splitting
 from cisflow.config.strict import KeyProblem, Listed, Name, Strict, did_you_mean
 from cisflow.config.tracks import RowsBeyondContig
@@ -231,6 +231,22 @@ class Peaks(Strict):
             raise ValueError(problem)
         if self.split.column is not None:
             raise ValueError("split: bins have no column; give chromosomes or fractions")
+        return self
+
+    @model_validator(mode="after")
+    def _each_file_once(self):
+        labels: dict[tuple, list[int]] = {}
+        for number, endpoint in enumerate(self.endpoints):
+            parts = (endpoint.name,) if endpoint.name else tuple(getattr(endpoint, part) for part in self.group_by)
+            labels.setdefault((bool(endpoint.name), *parts), []).append(number)
+        for numbers in labels.values():
+            again = first_repeated(self.endpoints[number].file for number in numbers)
+            if again is not None:
+                number = numbers[again]
+                raise KeyProblem(
+                    ("endpoints", str(number), "file"),
+                    f"the label has '{self.endpoints[number].file.title}' twice; a file is no replicate of itself",
+                )
         return self
 
     @model_validator(mode="after")

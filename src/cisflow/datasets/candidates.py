@@ -1,5 +1,6 @@
 """Where negatives come from: random windows of the genome or those of a file, off the positives, in their splits."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ from cisflow.seeds import generator
 from cisflow.tracks.contigs import on_genome
 from cisflow.tracks.intervals import read_intervals
 from cisflow.tracks.linear import Axis, Intervals, covered, distance
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def add_negatives(
     Raises
     ------
     CisflowError
-        There are no positives.
+        There are no positives, no candidates in a split that has positives, or repeats are to be matched and a file has
+        no soft-masked bases.
     """
     positives, of_positives = rows.table.filter(rows.positive), rows.split[rows.positive]
     if not len(positives):
@@ -89,7 +93,10 @@ def add_negatives(
     table = _off(table, settings["distance"], length, axis, taken, "near_window", account)
     table = _off(table, 0, length, axis, blacklisted(spec, axis), "blacklist", account)
     table = _unlike(table, rows.table, sequences, account)
+    if "repeats" in settings["match"]:
+        _check_case(pl.concat([positives.select("file"), table.select("file")]), sequences)
     split = _split_candidates(table, spec, sequences, axis, of_positives)
+    _check_candidates(split, of_positives, settings, count, account)
     own = sequences.pool(positives, of_positives)
     drawn = draw(own, sequences.pool(table, split), settings, spec["max_unknown"])
     kept = len(drawn.rows)
@@ -103,13 +110,24 @@ def add_negatives(
         account.drop(int(rows), "match", reason, unit="candidates")
     account.keep(kept, unit="candidates")
     account.enter(kept, "negatives", "drawn")
+    _tell_missing(drawn.quality)
     table, split = table[drawn.rows], split[drawn.rows]
     return table, split, drawn.quality + _distances(table, split, axis, length, taken)
 
 
+def _tell_missing(quality: list[dict[str, Any]]) -> None:
+    """Log in which splits negatives are missing."""
+    numbers = {(row["split"], row["quantity"]): int(row["value"]) for row in quality}
+    for name in SPLITS:
+        if missing := numbers[name, "missing"]:
+            wanted = numbers[name, "wanted"]
+            log.warning("negatives: %s of %s that are wanted in %s are missing", f"{missing:,}", f"{wanted:,}", name)
+
+
 def _tiles(positives: pl.DataFrame, axis: Axis, length: int, count: int, rng: np.random.Generator) -> pl.DataFrame:
     """Return random windows of the contigs that have positives."""
-    there = np.flatnonzero(np.isin(axis.names, positives["chrom"].drop_nulls().unique().to_numpy()))
+    own = set(positives["chrom"].drop_nulls())
+    there = np.flatnonzero([name in own for name in axis.names.tolist()])
     contig, start = tiles(axis.sizes[there], length, count, rng)
     names = pl.Series(axis.names[there].tolist(), dtype=pl.String)
     return as_windows(pl.DataFrame({"chrom": names[contig], "start": start})).select(*WINDOW)
@@ -189,7 +207,42 @@ def _split_candidates(
         rng = generator("splits of candidates", spec["negatives"]["seed"])
         return rng.choice(SPLITS, group.max(initial=-1) + 1, p=shares)[group].astype("U5")
     sizes = sequences.genome.sizes if sequences.genome else None
-    return assign_apart(splitting, table, axis, spec["length"], sizes, "dataset.negatives")
+    return assign_apart(splitting, table, axis, spec["length"], sizes, "dataset.negatives", may_be_empty=True)
+
+
+def _check_case(table: pl.DataFrame, sequences: Sequences) -> None:
+    path = sequences.without_case(table)
+    if path is not None:
+        raise CisflowError(
+            f"dataset.negatives.match: {path} has no lower-case (soft-masked) bases beside upper-case ones, so that "
+            "'repeats' matches nothing. Give a soft-masked genome (UCSC's, or dna_sm of Ensembl), and sequences with "
+            "its case or as a BED file; or leave 'repeats' out."
+        )
+
+
+def _check_candidates(
+    split: NDArray[np.str_],
+    of_positives: NDArray[np.str_],
+    settings: Mapping[str, Any],
+    asked: int,
+    account: Account,
+) -> None:
+    """Refuse a split where negatives are wanted and there is no candidate at all."""
+    wanted = {name: int((of_positives == name).sum() * settings["ratio"]) for name in SPLITS}
+    empty = {name: count for name, count in wanted.items() if count and not (split == name).any()}
+    if not empty:
+        return
+    rows = [row for row in account.rows if row["unit"] == "candidates"]
+    came = sum(row["rows"] for row in rows if row["rows"] > 0)
+    gone = ", ".join(f"{-row['rows']:,} {row['reason']}" for row in rows if row["rows"] < 0)
+    advice = [f"a 'distance' below {settings['distance']:,}"] * bool(settings["distance"])
+    advice += ["more 'candidates'"] * (came >= asked)
+    advice += ["another 'pool'" if settings["pool"] else "a 'pool' (the contigs of positives have no more windows)"]
+    raise CisflowError(
+        f"dataset.negatives: there is no candidate in {' and '.join(empty)}, where negatives are wanted "
+        f"({', '.join(f'{count:,} in {name}' for name, count in empty.items())}). Of {came:,} candidates in all splits "
+        f"were left out: {gone or 'none'}. What may help: {', '.join(advice)}."
+    )
 
 
 def _distances(

@@ -81,8 +81,9 @@ def write_quality(
     ----------
     quality
         Single numbers, `tables.DATASET_QUALITY`: sequences, those dropped, those that are in training too (as they are
-        or as their reverse complement), GC content (a fraction, the mean over sequences), unknown bases, labels that are not measured (masked) or not finite; of each target the positives or
-        the mean, and the fraction that is masked.
+        or as their reverse complement), GC content (a fraction, the mean over sequences), unknown bases, labels that
+        are not measured (masked) or not finite; of each target the positives or the mean, and the fraction that is
+        masked.
     distributions
         `tables.DATASET_DISTRIBUTIONS`, parts below each other: `targets` (how many there are, and are compared), `rows`
         (by class), `gc` (a histogram of rows by class), `unknown` (quantiles of unknown bases a row); of binary labels

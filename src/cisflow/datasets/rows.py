@@ -20,7 +20,7 @@ from cisflow.errors import CisflowError
 from cisflow.sequence import UNKNOWN
 from cisflow.tracks.contigs import on_genome, reconcile
 from cisflow.tracks.fasta import other_strand
-from cisflow.tracks.genome import Genome, codes
+from cisflow.tracks.genome import Genome, cases, codes
 from cisflow.tracks.intervals import NARROW_PEAK, read_intervals
 from cisflow.tracks.linear import Axis, Intervals, covered, joined
 
@@ -61,11 +61,13 @@ class Sequences:
 
     def __init__(self, genome: Genome | None, length: int):
         self.genome, self.length = genome, length
+        self._paths: list[str] = []
         self._files: list[NDArray[np.uint8]] = []
 
     def read(self, path: str) -> pl.DataFrame:
         """Return the windows of a FASTA file; chrom and start are null where its headers do not tell them."""
         titles, letters = read_letters(path, self.length)
+        self._paths.append(path)
         self._files.append(letters)
         places = [place_of(title, self.length) or (None, None) for title in titles]
         table = pl.DataFrame(
@@ -110,6 +112,14 @@ class Sequences:
         """Return fingerprints of windows, (n,), as a function of `datasets.identity` gives them."""
         parts = (codes(self.letters(table[at : at + BLOCK])) for at in range(0, len(table), BLOCK))
         return np.concatenate([np.empty(0, np.uint64), *map(of, parts)])
+
+    def without_case(self, table: pl.DataFrame) -> str | None:
+        """Return a file of the windows whose letters do not tell repeats, since all have one case; None if all do."""
+        for number in table["file"].unique(maintain_order=True):
+            masked = self.genome.is_soft_masked() if number is None else all(cases(self._files[number]))
+            if not masked:
+                return str(self.genome.path) if number is None else self._paths[number]
+        return None
 
     def pool(self, table: pl.DataFrame, split: NDArray[np.str_]) -> Pool:
         """Return windows as negatives are drawn for, or from."""
@@ -283,6 +293,7 @@ def assign_apart(
     length: int,
     sizes: Mapping[str, int] | None,
     where: str = "dataset.split",
+    may_be_empty: bool = False,
 ) -> NDArray[np.str_]:
     """Return the split of each window ('' for none); at random, windows that overlap go together.
 
@@ -300,12 +311,15 @@ def assign_apart(
         The genome's contigs, if there is a genome.
     where
         What is split, for messages.
+    may_be_empty
+        As in `assign`.
     """
     if splitting["column"] is not None:
-        return assign(splitting, np.full(len(table), ""), sizes, table["said"].to_list(), where)
+        return assign(splitting, np.full(len(table), ""), sizes, table["said"].to_list(), where, may_be_empty)
     if splitting["fractions"] is not None:
         group = groups(table, axis, length)
-        return assign(splitting, np.full(group.max(initial=-1) + 1, ""), sizes, where=where)[group]
+        empty = np.full(group.max(initial=-1) + 1, "")
+        return assign(splitting, empty, sizes, where=where, may_be_empty=may_be_empty)[group]
     if table["chrom"].null_count():
         row = table.filter(pl.col("chrom").is_null()).row(0, named=True)
         raise CisflowError(
@@ -313,7 +327,7 @@ def assign_apart(
             "length), so that it cannot be split by chromosome. Name the split of its set, or give fractions."
         )
     chroms = table["chrom"].unique(maintain_order=True)
-    of_chrom = assign(splitting, chroms.to_numpy(), sizes, where=where)
+    of_chrom = assign(splitting, chroms.to_numpy(), sizes, where=where, may_be_empty=may_be_empty)
     return table["chrom"].replace_strict(chroms, of_chrom.tolist()).to_numpy().astype("U5")
 
 

@@ -86,8 +86,8 @@ def _sizes_of(tables: list[pl.DataFrame | None], length: int) -> dict[str, int]:
 def _read_set(number: int, spec: Mapping[str, Any], sequences: Sequences, account: Account) -> pl.DataFrame:
     """Return the windows of a set.
 
-    They have `WINDOW`, labels y0, y1, ..., path and line (of a FASTA file the number of the sequence), own (the split of
-    the set, or null), said (that of a column), and written (the strand in a BED file, whether it is read or not).
+    They have `WINDOW`, labels y0, y1, ..., path and line (of a FASTA file the number of the sequence), own (the split
+    of the set, or null), said (that of a column), and written (the strand in a BED file, whether it is read or not).
     """
     item = spec["sets"][number]
     labels = item["target"] if isinstance(item["target"], list) else [item["target"]]

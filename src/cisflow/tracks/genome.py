@@ -175,6 +175,13 @@ class Genome:
         low, high = max(int(start[rows[0]]), 0), min(int(start[rows[-1]]) + length, size)
         if high <= low:
             return
+        stretch = self._read(contig, low, high)
+        for row, first in zip(rows.tolist(), start[rows].tolist(), strict=True):
+            left, right = max(first, low), min(first + length, high)
+            if right > left:
+                found[row, left - first : right - first] = stretch[left - low : right - low]
+
+    def _read(self, contig: str, low: int, high: int) -> NDArray[np.uint8]:
         text = self._file.fetch(contig, low, high).encode("latin-1")
         if len(text) < high - low:
             raise CisflowError(f"{self.path}: {contig}:{low}-{high} cannot be read whole; make the file again.")
@@ -185,11 +192,18 @@ class Genome:
                 f"{self.path}: the letter {chr(wrong[0])!r} at {contig}:{place + 1:,} is none of DNA's. Is the file "
                 "whole, and does each header begin a line?"
             )
-        stretch = np.frombuffer(text, np.uint8)
-        for row, first in zip(rows.tolist(), start[rows].tolist(), strict=True):
-            left, right = max(first, low), min(first + length, high)
-            if right > left:
-                found[row, left - first : right - first] = stretch[left - low : right - low]
+        return np.frombuffer(text, np.uint8)
+
+    def is_soft_masked(self) -> bool:
+        """Return whether some bases are lower-case letters, and others not; it is read until both are found."""
+        lower = upper = False
+        for contig, size in self.sizes.items():
+            for low in range(0, size, BLOCK):
+                found = cases(self._read(contig, low, min(low + BLOCK, size)))
+                lower, upper = lower or found[0], upper or found[1]
+                if lower and upper:
+                    return True
+        return False
 
     def encode(self, chrom: NDArray[np.str_], start: NDArray[np.int64], length: int) -> NDArray[np.uint8]:
         """Return windows as base indices, shape (n, length); parameters as in `letters`."""
@@ -216,6 +230,12 @@ def _groups(start: NDArray[np.int64], length: int) -> list[slice]:
 def codes(letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return letters (ASCII) as base indices of the same shape; all but A, C, G and T are unknown."""
     return _CODE[letters]
+
+
+def cases(letters: NDArray[np.uint8]) -> tuple[bool, bool]:
+    """Return whether there are lower-case letters, and whether there are upper-case ones other than N."""
+    lower = letters >= ord("a")
+    return bool(lower.any()), bool((~lower & (letters != ord("N"))).any())
 
 
 def soft_masked(letters: NDArray[np.uint8]) -> NDArray[np.float64]:
