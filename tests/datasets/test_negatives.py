@@ -312,14 +312,15 @@ def test_strands_of_a_pool_are_read_with_those_of_the_sets(tmp_path, genome):
     sets = [{"bed": write_bed(tmp_path / "own.bed", own), "target": 1}]
     found = made(tmp_path, settings | {"sets": sets, "strand": True})
     assert "duplicates:same" not in account(tmp_path, "candidates")
-    names, x, y = (np.concatenate([getattr(part, key) for part in found.values()]) for key in ("id", "x", "y"))
-    negative = y[:, 0] == 0
-    assert {name[-3:] for name in names[negative]} == {b"(+)", b"(-)"}
-    for name, x in zip(names[negative], x[negative], strict=True):
+    ids, x, y = (np.concatenate([getattr(part, key) for part in found.values()]) for key in ("id", "x", "y"))
+    drawn = np.flatnonzero(y[:, 0] == 0)
+    assert {name[-3:] for name in ids[drawn]} == {b"(+)", b"(-)"}
+    for row in drawn:
+        name = ids[row]
         chrom, _, span = name.decode().partition(":")
         at = int(span.split("-")[0])
         text = encode(genome[chrom][at : at + LENGTH])
-        assert np.array_equal(x, reverse_complement(text) if name.endswith(b"(-)") else text)
+        assert np.array_equal(x[row], reverse_complement(text) if name.endswith(b"(-)") else text)
 
 
 @pytest.mark.parametrize("change", [str.upper, str.lower])
