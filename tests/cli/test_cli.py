@@ -27,6 +27,7 @@ from cisflow.config.datasets import Hdf5
 from cisflow.config.project import BASE, load_project
 from cisflow.datasets.fasta import read_fasta
 from cisflow.errors import CisflowError
+from cisflow.evaluation.predict import predict
 from cisflow.models.cost import cost
 from cisflow.sequence import decode
 
@@ -256,6 +257,18 @@ def test_predictions_are_written_in_both_formats(fasta, tmp_path, ending, read):
     )
     assert "1 sequences, 1 models" in output
     assert read(tmp_path / f"p.{ending}").columns == ["checkpoint", "sequence", "has-motif"]
+
+
+def test_targets_do_not_take_the_columns_of_the_table(fasta, tmp_path):
+    """A target may be called as the columns that tell rows apart; each keeps its values."""
+    targets = ["sequence", "bound", "p.sequence", "checkpoint"]
+    model = checkpoint_folder(tmp_path / "trial-0", 0, targets=targets)
+    path = fasta(">a\n" + "ACGT" * 15 + "\n")
+    predict_fasta([tmp_path / "trial-0"], path, tmp_path / "p.tsv", None, "cpu")
+    table = pl.read_csv(tmp_path / "p.tsv", separator="\t")
+    assert table.columns == ["checkpoint", "sequence", "p.p.sequence", "bound", "p.sequence", "p.checkpoint"]
+    assert table.row(0)[:2] == (str(tmp_path / "trial-0"), "a")
+    assert table.row(0)[2:] == pytest.approx(predict(model, read_fasta(path)[1], "binary")[0].tolist(), abs=1e-6)
 
 
 def test_predict_refuses_what_it_cannot_do(fasta, tmp_path):
