@@ -185,6 +185,36 @@ def test_tables_are_tidy_and_exact(tmp_path):
         write_tsv(tmp_path / "t.tsv", ("a",), [{"c": 1}])
 
 
+def writing(path, version):
+    """Return a process that has an HDF5 file open for writing."""
+    program = (
+        f"import h5py, sys; h5 = h5py.File({str(path)!r}, 'a', libver={version!r}); print('open', flush=True); input()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"open\n"
+    return process
+
+
+def test_an_hdf5_file_that_another_program_writes_is_no_other_file(tmp_path):
+    path = tmp_path / "a.h5"
+    for version, died in (("earliest", None), ("latest", "or the program that wrote it died. .* make the file again")):
+        with h5py.File(path, "w", libver=version) as h5:
+            h5["x"] = [1]
+        with writing(path, version) as process:
+            with (
+                pytest.raises(CisflowError, match="a.h5: another program has it open for writing, and has locked it"),
+                h5_reader(path),
+            ):
+                pass
+            process.kill()
+        if died:
+            with pytest.raises(CisflowError, match=f"a.h5: the HDF5 file is open for writing, {died}"), h5_reader(path):
+                pass
+        else:
+            with h5_reader(path) as h5:
+                assert h5["x"][:].tolist() == [1]
+
+
 def test_hdf5_says_what_it_is_and_is_checked(tmp_path):
     with h5_writer(tmp_path / "a.h5", "dataset/1", {"motifs.jaspar": "0" * 64}) as h5:
         h5["x"] = [1, 2]

@@ -354,6 +354,13 @@ def _made_by(schema: str | None) -> str:
 def _why_not_hdf5(path: Path, error: OSError) -> str:
     if "truncated" in str(error):
         return "the HDF5 file is truncated (it ends before its own header says). Fetch or make it again."
+    if error.errno == errno.EAGAIN:
+        return "another program has it open for writing, and has locked it. Wait until it is done, or end it."
+    if "already open for write" in str(error):
+        return (
+            "the HDF5 file is open for writing, or the program that wrote it died. Wait until it is done; if none "
+            "writes it, make the file again."
+        )
     if not path.is_file() or not os.access(path, os.R_OK):
         return f"it cannot be read ({error.strerror or error})."
     with path.open("rb") as handle:

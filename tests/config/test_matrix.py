@@ -45,6 +45,7 @@ def test_settings_of_matrices_that_are_refused(keys, message):
     [
         ({"length": 200}, "length: 200 is no multiple of bin, 128"),
         ({"targets": ["a", "a"]}, "each name must be there once"),
+        ({"files": ["a.tfr", "b.tfr", "./a.tfr"]}, "files: './a.tfr' is there twice; a record is in one split"),
         ({"columns": [2]}, "each is there once, and is one of 0 to 1"),
         ({"split": None}, "one of them says what trains"),
         ({"split": (0.8, 0.2, 0.2)}, "they sum to 1.2"),

@@ -364,8 +364,11 @@ LIFTED = [
 
 GENOME = [Case(what, entries.genome, {name: content}, **more) for what, name, content, more in [
     ("an empty file", "g.fa", "", {"error": "g.fa: there is no sequence in it (a header line '>name' is expected)"}),
-    ("no header", "g.fa", "ACGT\n", {"error": "g.fa: a FASTA file begins with a header line '>name'"}),
-    ("an HTML page", "g.fa", PAGE, {"error": "g.fa: a FASTA file begins with a header line '>name'. It is an HTML"}),
+    ("no header", "g.fa", "ACGT\n", {"error": "g.fa: line 1: a header line '>name' is expected, and 'ACGT' is found"}),
+    ("a '>' inside a line, as of two files that were joined", "g.fa", ">a\nACGT\nAC>b\nACGT\n",
+        {"error": "g.fa, line 3: there is a '>' inside a line ('AC>b')"}),
+    ("an HTML page", "g.fa", PAGE,
+        {"error": "header line '>name' is expected, and '<!DOCTYPE html>' is found. It is an HTML or XML page"}),
     ("a contig that is there twice", "g.fa", ">a\nACGT\n>a\nACGT\n", {"error": "g.fa: the contig 'a' is there twice"}),
     ("a header without a name", "g.fa", ">\nACGT\n", {"error": "g.fa: a header has no name"}),
     ("a name that is not ASCII", "g.fa", b">chr\xe9\nACGT\n",
@@ -378,6 +381,8 @@ GENOME = [Case(what, entries.genome, {name: content}, **more) for what, name, co
     ("no such file", "g.fa", lambda folder: None, {"error": "g.fa: there is no such file"}),
     ("letters for several bases", "g.fa", ">a\nACGTRYacgtm\n", {"counted": "{'R': 1, 'Y': 1, 'm': 1}"}),
     ("lines that end as on Windows (CRLF)", "g.fa", b">a\r\nACGT\r\n", {"accepted": ">a\nACGT\n"}),
+    ("lines that end as on old Macintoshes (CR)", "g.fa", b">a\rACGT\rAC\r", {"accepted": ">a\nACGT\nAC\n"}),
+    ("a byte order mark (UTF-8)", "g.fa", b"\xef\xbb\xbf>a\nACGT\n", {"accepted": ">a\nACGT\n"}),
 ]]  # fmt: skip
 
 
@@ -400,9 +405,10 @@ def bgzipped(text: str, ending: str = "") -> Content:
 CONTIGS = "".join(f">{name}\n" + f"{'ACGTTGCAAC' * 6}\n" * 2000 for name in "ab")
 
 
-def indexed(what: str, error: str, fai: str = CONTIGS, gzi: str = CONTIGS) -> Case:
-    """Return a case of a genome with indices, which are those of these texts."""
-    files = {"g.fa.gz": bgzipped(CONTIGS), "g.fa.gz.fai": bgzipped(fai, ".fai"), "g.fa.gz.gzi": bgzipped(gzi, ".gzi")}
+def indexed(what: str, error: str, genome: str = CONTIGS, fai: str = "", gzi: str = "") -> Case:
+    """Return a case of a genome with indices, which are its own or those of other texts."""
+    texts = {"": genome, ".fai": fai or genome, ".gzi": gzi or genome}
+    files = {f"g.fa.gz{ending}": bgzipped(text, ending) for ending, text in texts.items()}
     return Case(what, entries.indexed_genome, files, error=error)
 
 
@@ -415,6 +421,9 @@ INDEXED = [
         fai=CONTIGS.partition(">b")[0]),
     indexed("a .gzi index of an earlier version", "g.fa.gz.gzi: the index is of another file, or of an earlier version",
         gzi=CONTIGS.replace("TTG", "TGG").replace("ACG", "CCG", 999)),
+    indexed("a '>' inside a line, as of two files that were joined",
+        "g.fa.gz: the letter '>' at a:5 is none of DNA's. Is the file whole, and does each header begin a line?",
+        genome=">a\nACGT>b\nACGTAC\n"),
 ]  # fmt: skip
 
 A = "ACGTTGCAAC" * 5
@@ -422,9 +431,18 @@ SEQUENCES = [Case(what, entries.windows, {name: content}, error=error) for what,
     ("sequences of unequal length", "a.fa", f">a\n{A}\n>b\n{A[1:]}\n", "a.fa: 1 of 2 sequences have not 50 bases"),
     ("a letter that is no base", "a.fa", f">a\n{A[1:]}X\n", "a.fa, sequence 'a'"),
     ("no sequence", "a.fa", "", "a.fa: there is no sequence in it"),
-    ("gzip truncated", "a.fa.gz", gz(f">a\n{A}\n" * 99, 9), "a.fa.gz: not a whole FASTA file"),
+    ("gzip truncated", "a.fa.gz", gz(f">a\n{A}\n" * 99, 9), "a.fa.gz: the gzip data are truncated or damaged"),
+    ("a '>' inside a line", "a.fa", f">a\n{A}>b\n{A}\n", "a.fa, line 2: there is a '>' inside a line"),
+    ("no header of the first sequence", "a.fa", f"{A}\n>b\n{A}\n",
+        "a.fa: line 1: a header line '>name' is expected, and 'ACGT"),
     ("no place in the headers", "a.fa", f">a\n{A}\n",
         "the header of the sequence 'a' does not tell where it is (as chr1:100-300, with its length)"),
+]]  # fmt: skip
+PLACED = "".join(f">chr{number}:0-50\n{A}\n" for number in (1, 2, 3))
+SEQUENCES += [Case(what, entries.windows, {"a.fa": content}, accepted=PLACED) for what, content in [
+    ("a byte order mark (UTF-8)", "\ufeff" + PLACED),
+    ("lines that end as on old Macintoshes (CR)", PLACED.replace("\n", "\r")),
+    ("empty lines", PLACED.replace("\n", "\n\n")),
 ]]  # fmt: skip
 
 

@@ -126,6 +126,14 @@ BAD = {
         put("X_train", np.array(["ACGTACGTACGÄ".encode("latin-1")] * 6)),
         "row 0: the letter 'Ä' at position 12",
     ),
+    "indices that count from 1": (
+        put("X_train", np.tile(np.arange(1, 5, dtype=np.uint8), (6, 3))),
+        r"'X_train': 25.0% of its bases are 4 \(unknown\), and 0.0% of the others 0 \(A\). They seem to be 1 to 4",
+    ),
+    "indices that count from 1, and unknown bases are 0": (
+        lambda a: a.update(X_train=np.repeat([[0] * 12, [1, 2, 3, 4] * 3], [2, 498], 0), Y_train=np.zeros(500)),
+        "They seem to be 1 to 4",
+    ),
     "indices out of range": (
         put("X_train", np.full((6, LENGTH), 7, np.uint8)),
         "row 0, position 0 is 7; base indices are from 0 to 4",
@@ -141,6 +149,20 @@ def test_bad_input_is_said_and_leaves_nothing(tmp_path, fault):
         convert(tmp_path / "out", path)
     assert "bad.h5" in str(error.value)
     assert list((tmp_path / "out").glob("*")) == []
+
+
+def test_bases_that_a_sequence_lacks_are_no_sign_of_another_count(tmp_path):
+    """Unknown bases, or sequences without A, are not enough."""
+    for own in ([1, 2, 3], [0, 1, 2, 3, 4, 4, 4, 4], [4]):
+        rows = np.tile(np.array(own, np.uint8), (6, LENGTH))[:, :LENGTH]
+        found = convert(tmp_path, write(tmp_path / "a.h5", put("X_train", rows)))
+        assert np.array_equal(found["train"].x, rows)
+
+
+@pytest.mark.parametrize("layout", ["indices", "text"])
+def test_channels_are_those_of_one_hot_sequences(tmp_path, layout):
+    with pytest.raises(CisflowError, match="dataset.channels is the order of one-hot channels, and there are none"):
+        convert(tmp_path, write(tmp_path / "a.h5", layout=layout), channels="AGCT")
 
 
 def test_numbers_must_be_finite(tmp_path):

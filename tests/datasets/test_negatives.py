@@ -8,7 +8,8 @@ from cisflow.config.windows import Negatives
 from cisflow.datasets import negatives
 from cisflow.datasets.negatives import Pool, discriminant, draw, profiles, tiles
 from cisflow.errors import CisflowError
-from cisflow.sequence import decode, gc_content
+from cisflow.sequence import decode, encode, gc_content, reverse_complement
+from cisflow.tracks.genome import index_genome
 
 SIZES = {"chr1": 60_030, "chr2": 30_000, "chr3": 30_001, "chrUn": 5000}
 LENGTH = 60
@@ -273,3 +274,128 @@ def test_a_pool_that_is_no_fasta_file_needs_a_genome(tmp_path, genome):
     settings = {"genome": None, "sets": [{"fasta": str(tmp_path / "own.fa"), "target": 1}]}
     with pytest.raises(CisflowError, match="pool.bed: 'genome' is needed for a pool"):
         made(tmp_path, spec(tmp_path, **settings, split={"fractions": [0.6, 0.2, 0.2]}, negatives={"pool": "pool.bed"}))
+
+
+def write_fasta(path, genome, places, change=str):
+    """Write windows of a genome with their places; `change` is done to their letters."""
+    text = "".join(f">{c}:{a}-{a + LENGTH}\n{change(genome[c][a : a + LENGTH])}\n" for c, a in places)
+    path.write_text(text)
+    return str(path)
+
+
+PLACES = [(chrom, at) for chrom in ("chr1", "chr2", "chr3") for at in range(0, 20_000, 100)]
+
+
+def test_a_candidate_of_a_fasta_file_is_looked_at_once(tmp_path):
+    """One that has the sequence of a row, or its reverse complement, is none; that row may be a negative already."""
+    rng = np.random.default_rng(10)
+    texts = ["".join(row) for row in rng.choice(list("ACGT"), (140, LENGTH))]
+    turned = [decode(reverse_complement(encode(text))) for text in texts]
+    files = {}
+    for name, own in (("one", texts[:20]), ("zero", texts[20:30]), ("pool", [*turned[:5], *texts[25:], *texts[130:]])):
+        files[name] = str(tmp_path / f"{name}.fa")
+        (tmp_path / f"{name}.fa").write_text("".join(f">{name}{n}\n{text}\n" for n, text in enumerate(own)))
+    sets = [{"fasta": files["one"], "target": 1}, {"fasta": files["zero"], "target": 0}]
+    settings = {"genome": None, "sets": sets, "split": {"fractions": [0.6, 0.2, 0.2]}}
+    found = made(tmp_path, spec(tmp_path, **settings, negatives={"step": 0.5, "pool": files["pool"]}))
+    assert sum(len(found[name].x) for name in SPLITS) == 50
+    moved = account(tmp_path, "candidates")
+    assert (moved["read"], moved["duplicates:same"], moved["place:same_sequence"]) == (130, -10, -10)
+
+
+def test_strands_of_a_pool_are_read_with_those_of_the_sets(tmp_path, genome):
+    rows = [(c, a, a + LENGTH, "n", 0, strand) for c, a in PLACES for strand in "+-"]
+    settings = spec(tmp_path, count=20, negatives={"step": 0.5, "pool": write_bed(tmp_path / "pool.bed", rows)})
+    made(tmp_path, settings)
+    assert account(tmp_path, "candidates")["duplicates:same"] == -len(PLACES)
+    own = [(c, a, a + 10, "p", 0, "-") for c, a in PLACES[::20]]
+    sets = [{"bed": write_bed(tmp_path / "own.bed", own), "target": 1}]
+    found = made(tmp_path, settings | {"sets": sets, "strand": True})
+    assert "duplicates:same" not in account(tmp_path, "candidates")
+    ids, x, y = (np.concatenate([getattr(part, key) for part in found.values()]) for key in ("id", "x", "y"))
+    drawn = np.flatnonzero(y[:, 0] == 0)
+    assert {name[-3:] for name in ids[drawn]} == {b"(+)", b"(-)"}
+    for row in drawn:
+        name = ids[row]
+        chrom, _, span = name.decode().partition(":")
+        at = int(span.split("-")[0])
+        text = encode(genome[chrom][at : at + LENGTH])
+        assert np.array_equal(x[row], reverse_complement(text) if name.endswith(b"(-)") else text)
+
+
+@pytest.mark.parametrize("change", [str.upper, str.lower])
+@pytest.mark.parametrize("what", ["genome", "positives", "pool"])
+def test_repeats_are_not_matched_without_soft_masking(tmp_path, genome, what, change):
+    """A genome, positives or a pool in letters of one case tell no repeats."""
+    negatives = {"match": ["gc", "repeats"], "step": 0.2}
+    settings = spec(tmp_path, negatives=negatives)
+    file = "genome.fa.gz"
+    if what == "genome":
+        (tmp_path / "genome.fa").write_text("".join(f">{name}\n{change(text)}\n" for name, text in genome.items()))
+        index_genome(tmp_path / "genome.fa", tmp_path / "genome.fa.gz")
+    else:
+        file = "a.fa"
+        path = write_fasta(tmp_path / file, genome, PLACES[:: 10 if what == "positives" else 1], change)
+        settings |= {"sets": [{"fasta": path, "target": 1}]} if what == "positives" else {}
+        settings["negatives"] = negatives | ({"pool": path} if what == "pool" else {})
+    message = rf"negatives.match: .*{file} has no lower-case \(soft-masked\) bases beside upper-case ones"
+    with pytest.raises(CisflowError, match=message):
+        made(tmp_path, settings)
+    assert len(made(tmp_path, settings | {"negatives": settings["negatives"] | {"match": ["gc"]}})["train"].x) >= 40
+
+
+def test_repeats_of_fasta_files_are_matched_by_their_case(tmp_path, genome):
+    own = write_fasta(tmp_path / "own.fa", genome, PLACES[::10])
+    settings = spec(tmp_path, sets=[{"fasta": own, "target": 1}], negatives={"match": ["repeats"], "step": 0.5})
+    made(tmp_path, settings)
+    assert all(quality(tmp_path, "negatives")[name, "repeats_overlap"] > 0.9 for name in SPLITS)
+
+
+def test_a_split_without_room_for_negatives_is_said(tmp_path, genome, caplog):
+    """Neither the split nor the windows are to blame: no candidate is free on chr2."""
+    rows = [("chr1", 1000, 1050), ("chr3", 100, 150), *(("chr2", a, a + LENGTH) for a in range(0, 29_900, 70))]
+    sets = [{"bed": write_bed(tmp_path / "b.bed", rows), "target": 1}]
+    settings = spec(tmp_path, sets=sets, negatives={"step": 0.1, "distance": 100})
+    message = (
+        r"dataset.negatives: there is no candidate in valid, where negatives are wanted \(428 in valid\). "
+        r"Of \d,\d+ candidates in all splits were left out: [\d,]+ near_window. What may help: "
+        r"a 'distance' below 100, a 'pool'"
+    )
+    with pytest.raises(CisflowError, match=message):
+        made(tmp_path, settings)
+    pool = write_bed(tmp_path / "pool.bed", [("chr1", a, a + LENGTH) for a in range(2000, 50_000, 100)])
+    with pytest.raises(CisflowError, match=r"no candidate in valid and test, .*What may help: another 'pool'\.$"):
+        made(tmp_path, settings | {"negatives": {"step": 0.1, "pool": pool}})
+    with pytest.raises(CisflowError, match="What may help: a 'distance' below 100, more 'candidates', a 'pool'"):
+        made(tmp_path, settings | {"negatives": {"step": 0.1, "distance": 100, "candidates": 1}})
+    # Where there are some, and not enough of them, the data set is made, and says so.
+    sets[0]["bed"] = write_bed(tmp_path / "b.bed", [*rows[:100], *(("chr1", a, a + 9) for a in range(0, 60_000, 500))])
+    made(tmp_path, settings | {"sets": sets, "negatives": {"step": 0.02}})
+    numbers = quality(tmp_path, "negatives")
+    missing = int(numbers["valid", "missing"])
+    assert missing > 0
+    assert f"negatives: {missing} of 98 that are wanted in valid are missing" in caplog.text
+
+
+def test_thousands_of_contigs(tmp_path):
+    """Candidates are of contigs that have positives; in a genome of small contigs these have no room, which is said."""
+    sizes = {f"c{n}": 200 if n % 2 else 70 for n in range(3000)}
+    genome = make_genome(tmp_path, sizes)
+    rows = [(name, 5, 5 + LENGTH) for name, size in sizes.items() if size == 200][::2]
+    sets = [{"bed": write_bed(tmp_path / "b.bed", rows), "target": 1}]
+    settings = spec(tmp_path, sets=sets, split={"fractions": [0.6, 0.2, 0.2]}, negatives={"step": 0.5})
+    found = made(tmp_path, settings)
+    drawn = list(of_class(found, 0))
+    assert len(drawn) > 600
+    assert {chrom for _, chrom, _ in drawn} <= {name for name, *_ in rows}
+    for part in found.values():
+        for name, x in zip(part.id.astype(str), part.x, strict=True):
+            chrom, _, span = name.partition(":")
+            first, last = map(int, span.split("-"))
+            assert decode(x) == genome[chrom][first:last].upper()
+    sets[0]["bed"] = write_bed(tmp_path / "b.bed", [(name, 5, 65) for name, size in sizes.items() if size == 70])
+    message = (
+        r"no candidate in train and valid and test, .*Of 1,500 candidates in all splits were left out: 1,500 near_"
+    )
+    with pytest.raises(CisflowError, match=message):
+        made(tmp_path, settings)

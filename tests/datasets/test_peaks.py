@@ -123,6 +123,20 @@ def test_files_can_be_grouped_by_factor_alone(tmp_path, contigs):
     assert table(tmp_path, "targets")[0]["biosample"] == "K562, HepG2"
 
 
+def test_a_copy_is_no_replicate(tmp_path, contigs, caplog):
+    """One file may be of two labels, and two files of a label may have the same peaks in another order."""
+    settings = spec(tmp_path, [("K562", "CTCF"), ("K562", "CTCF"), ("HepG2", "CTCF")], lambda n: random_peaks(0))
+    made(tmp_path, settings)
+    with pytest.raises(
+        CisflowError, match=r"0.bed and .*1.bed of the label 'k562_ctcf' have the same peaks in the same"
+    ):
+        made(tmp_path, settings | {"replicates": {"at_least": 2}})
+    write_bed(tmp_path / "1.bed", random_peaks(0)[::-1])
+    settings["endpoints"][2]["file"] = settings["endpoints"][0]["file"]
+    made(tmp_path, settings | {"replicates": "all"})
+    assert "replicates: 1 of 2 labels have fewer than 2 files (hepg2_ctcf)" in caplog.text
+
+
 def bins(split):
     return set(split.id.astype(str))
 
@@ -237,6 +251,10 @@ BAD_SETTINGS = {
     "nothing left out": ({"regions": {"use": "without"}}, "it names factors if use is"),
     "a bin longer than the window": ({"window": {"length": 100, "label": 200}}, "must be even and not negative"),
     "a bin that has no middle": ({"window": {"length": 101, "label": 20}}, "must be even"),
+    "a file that is its own replicate": (
+        {"endpoints": [{"file": f"{file}0.bed", "factor": "CTCF", "biosample": "K562"} for file in ("a/", "./a//")]},
+        "the label has './a//0.bed' twice; a file is no replicate of itself",
+    ),
     "a column as split": ({"split": {"column": 3}}, "bins have no column"),
 }
 

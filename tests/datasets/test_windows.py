@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from tests.datasets.genomes import BY_CHROMOSOME, SIZES, SPLITS, account, made, make_genome, quality, table, write_bed
 
+from cisflow.config.places import with_paths
 from cisflow.config.windows import Windows
 from cisflow.errors import CisflowError
-from cisflow.sequence import encode, reverse_complement
+from cisflow.sequence import decode, encode, reverse_complement
 from cisflow.tracks.genome import index_genome
 
 LENGTH = 50
@@ -179,6 +180,176 @@ def test_sequences_of_unknown_place_need_another_split(tmp_path, contigs):
     assert [len(found[name].x) for name in SPLITS] == [6, 2, 2]
 
 
+def random_sequences(count, seed=1):
+    rng = np.random.default_rng(seed)
+    return ["".join(row) for row in rng.choice(list("ACGT"), (count, LENGTH))]
+
+
+def other(text):
+    return decode(reverse_complement(encode(text)))
+
+
+def test_a_sequence_without_a_place_is_there_once(tmp_path):
+    """Sets that name their splits share sequences, two of them as the reverse complement."""
+    texts = random_sequences(60)
+    train, valid = texts[:30], texts[30:40]
+    test = [*texts[:11], other(texts[20]), other(texts[21]), *texts[40:51]]
+    sets = [
+        {"fasta": fasta(tmp_path, [(f"{name}{n}", text) for n, text in enumerate(own)], f"{name}.fa"), "target": 1}
+        | {"split": name}
+        for name, own in (("train", train), ("valid", valid), ("test", test))
+    ]
+    found = made(tmp_path, spec(tmp_path, *sets, genome=None, split=None))
+    assert found["test"].id.astype(str).tolist() == [f"test{n}" for n in range(11, 24)]
+    assert account(tmp_path)["duplicates:same"] == -11
+    numbers = quality(tmp_path, "all")
+    assert (numbers["valid", "overlap_train"], numbers["test", "overlap_train"]) == (0, 2)
+    assert (numbers["valid", "sequences_in_train"], numbers["test", "sequences_in_train"]) == (0, 2)
+
+
+def test_a_sequence_without_a_place_has_one_label(tmp_path):
+    texts = random_sequences(30)
+    one = fasta(tmp_path, [(f"a{n}", text) for n, text in enumerate(texts[:20])])
+    zero = fasta(tmp_path, [(f"b{n}", text) for n, text in enumerate([other(texts[0]), *texts[18:]])], "b.fa")
+    sets = [{"fasta": one, "target": 1}, {"fasta": zero, "target": 0}]
+    settings = spec(tmp_path, *sets, genome=None, split={"fractions": [0.6, 0.2, 0.2]})
+    message = r"a sequence is there twice with unequal labels: .*a.fa, sequence 19, .*b.fa, sequence 2 \(2 such"
+    with pytest.raises(CisflowError, match=message):
+        made(tmp_path, settings)
+    labels = {}
+    for rule in ("first", "drop"):
+        found = made(tmp_path, settings | {"contradicting": rule})
+        labels[rule] = {decode(x): y for s in found.values() for x, y in zip(s.x, s.y[:, 0], strict=True)}
+    assert account(tmp_path)["duplicates:contradicting"] == -4
+    assert labels["first"] == dict.fromkeys(texts[:20], 1) | dict.fromkeys([other(texts[0]), *texts[20:]], 0)
+    assert labels["drop"].keys() == labels["first"].keys() - set(texts[18:20])
+
+
+def test_a_sequence_and_its_reverse_complement_go_to_one_split(tmp_path):
+    texts = random_sequences(40)
+    records = [(f"s{n}", text) for n, text in enumerate([*texts, *map(other, texts)])]
+    split = {"fractions": [0.5, 0.25, 0.25]}
+    found = made(tmp_path, spec(tmp_path, {"fasta": fasta(tmp_path, records), "target": 1}, genome=None, split=split))
+    assert [len(found[name].x) for name in SPLITS] == [40, 20, 20]
+    where = {int(text[1:]) % 40: name for name in SPLITS for text in found[name].id.astype(str)}
+    assert all(where[int(text[1:]) % 40] == name for name in SPLITS for text in found[name].id.astype(str))
+
+
+def test_alleles_and_strands_of_one_name_are_rows_of_their_own(tmp_path, contigs):
+    """They are told by their sequences; the genome's own sequence is the window of a BED file, too."""
+    places = [("chr1", 200), ("chr2", 200), ("chr3", 200)]
+    records = []
+    for chrom, start in places:
+        text = contigs[chrom][start : start + LENGTH].upper()
+        allele = ("A" if text[9] != "A" else "C").join((text[:9], text[10:]))
+        for one in (text, allele, other(text), text):
+            records.append((f"{chrom}:{start}-{start + LENGTH}", one))
+    sets = [
+        {"fasta": fasta(tmp_path, records), "target": 1},
+        {"bed": bed(tmp_path, [(chrom, start, start + LENGTH) for chrom, start in places]), "target": 1},
+    ]
+    found = made(tmp_path, spec(tmp_path, *sets, reverse_complement=["train"]))
+    name = f"chr1:200-{200 + LENGTH}"
+    assert found["train"].id.astype(str).tolist() == [
+        *(f"{name}{end}" for end in ("", "#2", "#3")),
+        *(f"{name}{end}-rc" for end in ("", "#2", "#3")),
+    ]
+    assert [decode(x) for x in found["train"].x[:3]] == [text for _, text in records[:3]]
+    assert account(tmp_path)["duplicates:same"] == -6
+
+
+def test_names_of_sequences(tmp_path):
+    """Those without one are numbered; letters may be any."""
+    texts = random_sequences(6)
+    titles = ["", "", "β-globin", "same one", "same two", "same-rc"]
+    path = fasta(tmp_path, list(zip(titles, texts, strict=True)))
+    split = {"fractions": [0.6, 0.2, 0.2]}
+    found = made(tmp_path, spec(tmp_path, {"fasta": path, "target": 1}, genome=None, split=split))
+    names = {decode(x): name.decode() for part in found.values() for name, x in zip(part.id, part.x, strict=True)}
+    expected = ["sequence-1", "sequence-2", "β-globin", "same", "same#2", "same-rc#2"]
+    assert [names[text] for text in texts] == expected
+
+
+STRANDS = [(c, a, a + width, f"{c}_{a}", 0, s) for c in ("chr1", "chr2", "chr3")
+    for a, width, s in ((100, 50, "+"), (300, 61, "-"), (500, 50, "+"), (500, 50, "-"), (700, 50, "."))]  # fmt: skip
+
+
+def test_strands_of_bed_files_are_read_if_that_is_asked(tmp_path, contigs):
+    item = {"bed": bed(tmp_path, STRANDS), "target": 1}
+    found = made(tmp_path, spec(tmp_path, item, strand=True))
+    for split, chrom in zip(SPLITS, ("chr1", "chr2", "chr3"), strict=True):
+        expected = {
+            f"{chrom}:100-150(+)": contigs[chrom][100:150],
+            f"{chrom}:305-355(-)": other(contigs[chrom][305:355]),
+            f"{chrom}:500-550(+)": contigs[chrom][500:550],
+            f"{chrom}:500-550(-)": other(contigs[chrom][500:550]),
+            f"{chrom}:700-750": contigs[chrom][700:750],
+        }
+        assert dict(zip(found[split].id.astype(str), map(decode, found[split].x), strict=True)) == {
+            name: text.upper() for name, text in expected.items()
+        }
+    assert account(tmp_path, "rows without strand") == {"strand:read_as_forward": 3, "kept": 3}
+    # Both labels of a place, on two strands, are no contradiction.
+    sets = [
+        {"bed": bed(tmp_path, [row for row in STRANDS if row[5] == sign], f"{sign}.bed"), "target": label}
+        for sign, label in (("+", 1), ("-", 0))
+    ]
+    assert len(made(tmp_path, spec(tmp_path, *sets, strand=True))["train"].x) == 4
+    with pytest.raises(
+        CisflowError, match=r"unequal labels.*They are on two strands: 'strand: true' makes two windows"
+    ):
+        made(tmp_path, spec(tmp_path, *sets))
+
+
+def test_a_window_beyond_its_contig_on_the_other_strand(tmp_path, contigs):
+    rows = [("chr1", 0, 10, "a", 0, "-"), ("chr2", 99, 100, "b", 0, "+"), ("chr3", 99, 100, "c", 0, "-")]
+    found = made(tmp_path, spec(tmp_path, {"bed": bed(tmp_path, rows), "target": 1}, strand=True, edges="pad"))
+    assert found["train"].id.tolist() == [b"chr1:-20-30(-)"]
+    assert decode(found["train"].x[0]) == other(contigs["chr1"][:30].upper()) + "N" * 20
+
+
+def test_strands_that_are_not_read_are_said(tmp_path, contigs, caplog):
+    caplog.set_level("INFO")
+    item = {"bed": bed(tmp_path, STRANDS), "target": 1}
+    found = made(tmp_path, spec(tmp_path, item))
+    assert found["train"].id.astype(str).tolist() == [
+        "chr1:100-150", "chr1:305-355", "chr1:500-550", "chr1:700-750"
+    ]  # fmt: skip
+    assert account(tmp_path)["duplicates:same_on_other_strand"] == -3
+    assert account(tmp_path, "rows of the minus strand") == {"strand:read_as_forward": 6, "kept": 6}
+    assert "6 rows of the minus strand are read on the forward strand; 'strand: true' reads them" in caplog.text
+    # A sixth column of another kind is no strand.
+    rows = [(*row[:5], "-" if number else "high") for number, row in enumerate(STRANDS)]
+    made(tmp_path, spec(tmp_path, {"bed": bed(tmp_path, rows), "target": 1}))
+    assert account(tmp_path)["duplicates:same"] == -3
+    assert account(tmp_path, "rows of the minus strand") == {}
+
+
+BAD_STRANDS = {
+    "no column 6": ([("chr1", 100, 150)], "a.bed, line 1: there is no column 6, and 'strand: true' needs"),
+    "a number": ([("chr1", 100, 150, "a", 0, 1)], r"a.bed, line 1: column 6, the strand, is '1', .*\(1 such rows\)"),
+    "a row without it": (
+        [("chr1", 100, 150, "a", 0, "+"), ("chr1", 100, 150, "a")],
+        r"a.bed, line 2: there is no column 6, .*\(1 such rows\)",
+    ),
+    "no strand at all": ([("chr1", 100, 150, "a", 0, ".")], "a.bed: no row has a strand, column 6 is '.' in all"),
+}
+
+
+@pytest.mark.parametrize(("rows", "message"), BAD_STRANDS.values(), ids=BAD_STRANDS)
+def test_strands_that_are_none_are_refused(tmp_path, contigs, rows, message):
+    with pytest.raises(CisflowError, match=message):
+        made(tmp_path, spec(tmp_path, {"bed": bed(tmp_path, rows), "target": 1}, strand=True))
+
+
+def test_the_key_of_strands_is_new():
+    """Data sets that do not have it have the settings that they had."""
+    item = {"bed": "a.bed", "target": 1}
+    base = {"kind": "windows", "genome": "g.fa", "length": 50, "sets": [item], "split": BY_CHROMOSOME}
+    assert "strand" not in with_paths(Windows(**base), lambda place: place.file)
+    assert with_paths(Windows(**base, strand=True), lambda place: place.file)["strand"] is True
+
+
 def test_random_splits_keep_windows_that_overlap_together(tmp_path, contigs):
     rows = [row[:3] for row in peaks(60)]
     split = {"fractions": [0.6, 0.2, 0.2], "seed": 3}
@@ -264,6 +435,7 @@ BAD_SETTINGS = {
     "no genome": ({"genome": None}, "genome: it is needed"),
     "no split": ({"split": None}, "split: it is needed"),
     "negatives of numbers": ({"target": "real", "negatives": {}}, "they need binary labels"),
+    "strands of FASTA files": ({"sets": [{"fasta": "a.fa", "target": 1}], "strand": True}, "strand: it is that of BED"),
     "matched by nothing": ({"negatives": {"match": []}}, "at least one"),
     "matched twice": ({"negatives": {"match": ["gc", "gc"]}}, "at most once"),
 }

@@ -86,12 +86,12 @@ def test_large_and_infinite_logits_are_ranked():
     )
 
 
-def checkpoint_folder(folder, seed, length=60, logits=1.0):
-    model = ConvNet({"name": "cnn-50", "activation": "exponential"}, length, 1)
+def checkpoint_folder(folder, seed, length=60, logits=1.0, targets=("has-motif",)):
+    model = ConvNet({"name": "cnn-50", "activation": "exponential"}, length, len(targets))
     model.reset([seed])
     model.layers.logits.weight.data.mul_(logits)
     state = checkpoint.replicate_state(model, 0)
-    about = {"model": model.spec, "length": length, "targets": ["has-motif"], "kind": "binary"}
+    about = {"model": model.spec, "length": length, "targets": list(targets), "kind": "binary"}
     for name in ("best", "last"):
         checkpoint.write_weights(folder / f"{name}.safetensors", state, about)
     checkpoint.write_history(

@@ -139,6 +139,10 @@ def test_pybigwig_files_are_whole_too(tmp_path):
 
 SETTINGS = {
     "no policy": ({"file": "a.bw"}, "no_data: this key is needed"),
+    "a ratio of a file to itself": (
+        {"numerator": "b.bw", "denominator": "./b.bw", "no_data": None},
+        "it is the numerator, 'b.bw', so that every ratio",
+    ),
     "two files": ({"file": "a.bw", "numerator": "b.bw", "denominator": "c.bw"}, "a track has a file, or a numerator"),
     "half a ratio": ({"numerator": "b.bw"}, "a track has a file, or a numerator"),
     "ratio of means": ({"numerator": "b.bw", "denominator": "c.bw", "statistic": "max"}, "a ratio is one of sums"),

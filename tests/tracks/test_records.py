@@ -121,22 +121,12 @@ def test_what_one_record_does_not_know_is_taken_from_another(tmp_path):
         (">chr1:1-9\nACGT\n", "the sequence of '>chr1:1-9' has 4 bases, which is not the length of its place."),
         (">chr1:1-4\nACGT\n>y_r chr1:3-6\nGTCA\n", r"'>y_r chr1:3-6' has T at chr1:3, where a record before it has G"),
         (">chr1:1-4\nACGE\n", "the letter 'E' is none of DNA's"),
-        ("chr1:1-4 ACGT\n", "there is no sequence in it"),
-        ("", "there is no sequence in it"),
     ],
 )
 def test_records_that_cannot_be_laid_are_refused(tmp_path, text, message):
     with pytest.raises(CisflowError, match=message):
         make(tmp_path, text)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["r.fa"]
-
-
-def test_a_file_that_is_missing_or_truncated_is_said(tmp_path):
-    with pytest.raises(CisflowError, match=r"none.fa: there is no such file"):
-        genome_of_records(tmp_path / "none.fa", tmp_path / "g.fa.gz")
-    (tmp_path / "r.fa").write_bytes(gzip.compress(b">chr1:1-4\nACGT\n" * 99)[:-9])
-    with pytest.raises(CisflowError, match=r"r.fa: not a whole FASTA file \(.+\). Fetch it again"):
-        genome_of_records(tmp_path / "r.fa", tmp_path / "g.fa.gz")
 
 
 def test_a_genome_says_that_it_is_made_of_records():

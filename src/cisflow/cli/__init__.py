@@ -101,8 +101,9 @@ def predict(
 ) -> None:
     """Predict sequences with trained models, or the tracks of windows with Basenji2.
 
-    With checkpoints, the table has a row for each checkpoint and sequence, and a column for each target: probabilities
-    for binary labels. Without, --weights and --regions are those of Basenji2, and the file has an array (regions, bins,
+    With checkpoints, the table has a row for each checkpoint and sequence, in the order of the file, and a column for
+    each target: probabilities for binary labels. The column of a target called checkpoint or sequence is p.checkpoint
+    or p.sequence. Without, --weights and --regions are those of Basenji2, and the file has an array (regions, bins,
     tracks).
     """
     if checkpoints:

@@ -1,5 +1,6 @@
 """`cisflow predict`: trained models on a user's sequences."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,8 @@ from cisflow.training.checkpoint import load_model, read_description
 from cisflow.training.engine import choose_device
 
 WRITERS = {".tsv": write_table, ".parquet": write_parquet}
+# Columns of the table before those of the targets.
+ROW = ("checkpoint", "sequence")
 
 
 def predict_fasta(
@@ -41,7 +44,19 @@ def predict_fasta(
     tables = []
     for folder, description in descriptions.items():
         p = predict(load_model(folder, weights, place), x, description["kind"])
-        columns = {"checkpoint": [str(folder)] * len(x), "sequence": names}
-        tables.append(pl.DataFrame(columns | dict(zip(description["targets"], p.T, strict=True))))
+        columns = dict(zip(ROW, ([str(folder)] * len(x), names), strict=True))
+        tables.append(pl.DataFrame(columns | dict(zip(target_columns(description["targets"]), p.T, strict=True))))
     WRITERS[output.suffix](output, pl.concat(tables, how="diagonal"))
     return len(x), int((x == UNKNOWN).sum())
+
+
+def target_columns(targets: Sequence[str]) -> list[str]:
+    """Return the column of each target: its name, or, if the table has another column of that name, `p.` before it."""
+    taken = {*ROW, *targets}
+    columns = []
+    for target in targets:
+        column = target
+        while column in ROW or (column != target and column in taken):
+            column = f"p.{column}"
+        columns.append(column)
+    return columns

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from cisflow.config.cs282a import cs282a
-from cisflow.config.places import Genome, Place
+from cisflow.config.places import Genome, Place, first_repeated
 from cisflow.config.splitting import Fractions, Splitting
 from cisflow.config.strict import Name, Strict
 from cisflow.config.tracks import Blacklist, RowsBeyondContig, Tracks
@@ -202,6 +202,13 @@ class TfRecord(Strict):
             raise ValueError("targets: each name must be there once, and 'mean' is the name of their average")
         if len(set(self.columns)) < len(self.columns) or max(self.columns, default=0) >= len(self.targets):
             raise ValueError(f"columns: each is there once, and is one of 0 to {len(self.targets) - 1}")
+        return self
+
+    @model_validator(mode="after")
+    def _each_file_once(self):
+        again = first_repeated(self.files)
+        if again is not None:
+            raise ValueError(f"files: '{self.files[again].title}' is there twice; a record is in one split")
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
 """Where a file of a task is: in a source, at a path, at an address, or at ENCODE."""
 
+import os.path
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -56,6 +57,11 @@ class Place(Strict):
             # Set as it is read, so that nothing else has to know of the home folder.
             object.__setattr__(self, "file", local_path(self.file))
         return self
+
+    @property
+    def title(self) -> str:
+        """What it is called in messages."""
+        return self.file or self.url or self.accession or "calls of modified bases"
 
     @property
     def url_name(self) -> str:
@@ -121,6 +127,18 @@ def places_of(value: Any) -> Iterator[Place]:
     """Yield all places in a model, in lists and mappings too, in their order."""
     for _, found in located_places(value):
         yield found
+
+
+def first_repeated(places: Iterable[Place]) -> int | None:
+    """Return the number of the first place that was there before, also by another spelling of its path, or None."""
+    seen = set()
+    for number, place in enumerate(places):
+        path = place.file and os.path.normpath(place.file)
+        key = place.model_copy(update={"file": path}).model_dump_json()
+        if key in seen:
+            return number
+        seen.add(key)
+    return None
 
 
 def located_places(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Place]]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from cisflow.config.places import Place
+from cisflow.config.places import Place, first_repeated
 from cisflow.config.strict import Strict
 from cisflow.tracks.endings import format_of
 
@@ -129,6 +129,8 @@ class Track(Strict):
             raise ValueError(
                 "a ratio is one of sums, where bases without data count 0: no_data, exp2, statistic: not here"
             )
+        if self.numerator and first_repeated((self.numerator, self.denominator)) is not None:
+            raise ValueError(f"denominator: it is the numerator, '{self.numerator.title}', so that every ratio is 1")
         if self.file and not self.no_data:
             raise ValueError(f"no_data: this key is needed; it is one of {', '.join(get_args(NoData))}")
         for place in self.files():

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from cisflow.config.assemblies import assembly_of
 from cisflow.config.encode import Query
-from cisflow.config.places import Genome, Place
+from cisflow.config.places import Genome, Place, first_repeated
 from cisflow.config.splitting import Splitting
 from cisflow.config.strict import KeyProblem, Listed, Name, Strict, did_you_mean
 from cisflow.config.tracks import RowsBeyondContig
@@ -85,6 +85,12 @@ class Windows(Strict):
     centre: Literal["middle", "summit"] = Field(
         "middle", description="Middle of a window: that of the interval, or the summit of a narrowPeak file."
     )
+    strand: bool = Field(
+        False,
+        description="Whether the strand of BED files (column 6) is read: the sequence of a row with '-' is the reverse "
+        "complement. Default: all sequences of BED files are of the forward strand.",
+        exclude_if=lambda value: value is False,
+    )
     target: Literal["binary", "real"] = Field("binary", description="Labels 0 and 1, or numbers.")
     targets: list[Name] = Field(["label"], min_length=1, description="Names of the labels.")
     edges: Edges = "drop"
@@ -122,6 +128,8 @@ class Windows(Strict):
             raise ValueError("genome: it is needed for BED files")
         if self.negatives and self.negatives.pool is None and self.genome is None:
             raise ValueError("genome: negatives are drawn from it, unless they have a pool")
+        if self.strand and not any(item.bed for item in self.sets):
+            raise ValueError("strand: it is that of BED files; the sequences of FASTA files are as they are written")
         if self.split is None and any(item.split is None for item in self.sets):
             raise ValueError("split: it is needed, since a set does not name its split")
         if self.split and self.split.column is not None and any(s.fasta and not s.split for s in self.sets):
@@ -227,6 +235,22 @@ class Peaks(Strict):
             raise ValueError(problem)
         if self.split.column is not None:
             raise ValueError("split: bins have no column; give chromosomes or fractions")
+        return self
+
+    @model_validator(mode="after")
+    def _each_file_once(self):
+        labels: dict[tuple, list[int]] = {}
+        for number, endpoint in enumerate(self.endpoints):
+            parts = (endpoint.name,) if endpoint.name else tuple(getattr(endpoint, part) for part in self.group_by)
+            labels.setdefault((bool(endpoint.name), *parts), []).append(number)
+        for numbers in labels.values():
+            again = first_repeated(self.endpoints[number].file for number in numbers)
+            if again is not None:
+                number = numbers[again]
+                raise KeyProblem(
+                    ("endpoints", str(number), "file"),
+                    f"the label has '{self.endpoints[number].file.title}' twice; a file is no replicate of itself",
+                )
         return self
 
     @model_validator(mode="after")

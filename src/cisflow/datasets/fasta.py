@@ -1,16 +1,14 @@
 """Sequences from FASTA files."""
 
-import gzip
 import re
-import zlib
 from pathlib import Path
 
 import numpy as np
-from Bio.SeqIO.FastaIO import SimpleFastaParser
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
 from cisflow.sequence import encode
+from cisflow.tracks.fasta import read_records
 
 # 'chr1:100-300', 'chr1:100-300(+)' (bedtools), 'hg38_dna range=chr1:101-300 ...' (UCSC).
 PLACE = re.compile(r"(?:^|\s(?:range=)?|::)([^\s:=]+):(\d+)-(\d+)(?:\([-+.]\))?(?=\s|$)")
@@ -22,7 +20,7 @@ def read_fasta(path: str | Path, length: int | None = None) -> tuple[list[str], 
     Parameters
     ----------
     path
-        FASTA file, gzipped if its name ends in .gz.
+        FASTA file, gzipped or not.
     length
         The length that all must have, in bases; by default that of the first.
 
@@ -36,7 +34,8 @@ def read_fasta(path: str | Path, length: int | None = None) -> tuple[list[str], 
     Raises
     ------
     CisflowError
-        The file is missing or has no sequence, a sequence has another length, or a letter is not one of ACGTN.
+        The file is not a whole FASTA file (`tracks.fasta`), a sequence has another length, or a letter is not one of
+        A, C, G, T, N.
     """
     path = Path(path)
     records = _records(path, length)
@@ -77,15 +76,7 @@ def _name(title: str) -> str:
 
 
 def _records(path: Path, length: int | None) -> list[tuple[str, str]]:
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-            records = list(SimpleFastaParser(file))
-    except FileNotFoundError:
-        raise CisflowError(f"{path}: there is no such file.") from None
-    except (OSError, EOFError, UnicodeDecodeError, ValueError, zlib.error) as error:
-        raise CisflowError(f"{path}: not a whole FASTA file ({error}).") from error
-    if not records:
-        raise CisflowError(f"{path}: there is no sequence in it (a header line '>name' is expected).")
+    records = list(read_records(path))
     length = length or len(records[0][1])
     wrong = [(title, len(sequence)) for title, sequence in records if len(sequence) != length]
     if wrong:

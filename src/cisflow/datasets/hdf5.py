@@ -25,6 +25,9 @@ from cisflow.sequence import ALPHABET, UNKNOWN, encode
 BLOCK_ROWS, BLOCK_BYTES = 1 << 15, 1 << 27
 # Rows converted at a time.
 PIECE = 2048
+# Base indices count from 1 where A is a smaller part of the known bases, and unknown bases a larger one of all: no
+# genome has so little A.
+FEW = 0.01
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,11 @@ class _Array:
     def __getitem__(self, rows: slice) -> NDArray:
         return self._array[..., rows].T if self._matlab else self._array[rows]
 
+    @property
+    def is_one_hot(self) -> bool:
+        """Whether it has four channels."""
+        return self._array.dtype.kind not in "OS" and len(_row_shape(self.shape)) > 1
+
     def length(self) -> int:
         """Return the length of its sequences, in bases."""
         if self._array.dtype.kind in "OS":
@@ -177,6 +185,11 @@ class _Rows:
             raise CisflowError(
                 f"{self.y.where} has rows of the shape {self.y.shape[1:]}; labels are (n,) or (n, targets)."
             )
+        self._bases = np.zeros(UNKNOWN + 1, np.int64)
+        if layout.channels != ALPHABET and not self.x.is_one_hot:
+            raise CisflowError(
+                f"{self.x.where}: dataset.channels is the order of one-hot channels, and there are none; leave it out."
+            )
         self.length, columns = self.x.length(), int(np.prod(self.y.shape[1:]))
         if not self.length:
             raise CisflowError(f"{self.x.where}: its sequences have no bases.")
@@ -205,6 +218,7 @@ class _Rows:
     def _converted(self) -> Iterator[Split]:
         for block in self._blocks():
             yield from self._convert(block)
+            self._check_bases()
 
     def _convert(self, block: slice) -> Iterator[Split]:
         y = self._labels(block)
@@ -240,9 +254,21 @@ class _Rows:
             return _from_text(values, self.length, self.x.where, numbers)
         values = values.reshape(len(values), *_row_shape(values.shape))
         if values.ndim == 2:
-            return _indices(values, self.x.where, numbers)
+            x = _indices(values, self.x.where, numbers)
+            self._bases += np.bincount(x.ravel(), minlength=len(self._bases))
+            return x
         values = values if values.shape[2] == 4 else values.transpose(0, 2, 1)
         return _from_one_hot(values, self.layout.channels, self.x.where, numbers)
+
+    def _check_bases(self) -> None:
+        """Refuse base indices that count from 1: A would be read as C, and T as unknown."""
+        known, unknown = int(self._bases[:UNKNOWN].sum()), int(self._bases[UNKNOWN])
+        if known and unknown > FEW * (known + unknown) and self._bases[0] < FEW * known:
+            raise CisflowError(
+                f"{self.x.where}: {unknown / (known + unknown):.1%} of its bases are 4 (unknown), and "
+                f"{self._bases[0] / known:.1%} of the others 0 (A). They seem to be 1 to 4 for A, C, G and T, as in "
+                "MATLAB and R. Write 0 to 3 for A, C, G and T, and 4 for an unknown base."
+            )
 
 
 def _from_text(values: NDArray, length: int, where: str, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:

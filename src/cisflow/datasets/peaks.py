@@ -4,7 +4,8 @@ The genome is cut into bins. A bin has a label if the peaks of that label cover 
 label. The sequence of a row is longer than its bin, which is in its middle (Zhou and Troyanskaya 2015, Online methods).
 """
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,20 @@ from numpy.typing import NDArray
 
 from cisflow.config.grouping import Group, group_files, is_out
 from cisflow.datasets.account import Account
-from cisflow.datasets.candidates import add_negatives, read_pool
-from cisflow.datasets.rows import FAR, Opened, Sequences, assign_apart, fit, known, open_genome, padded, stream
+from cisflow.datasets.candidates import DatasetRows, add_negatives, read_pool
+from cisflow.datasets.rows import (
+    FAR,
+    Opened,
+    Sequences,
+    as_windows,
+    assign_apart,
+    fit,
+    known,
+    open_genome,
+    padded,
+    stream,
+    with_ids,
+)
 from cisflow.datasets.store import SPLITS, Stream
 from cisflow.errors import CisflowError
 from cisflow.seeds import generator
@@ -26,6 +39,8 @@ from cisflow.tracks.contigs import on_genome
 from cisflow.tracks.genome import Genome
 from cisflow.tracks.intervals import read_intervals
 from cisflow.tracks.linear import NONE, Axis, Intervals, covered_bins, joined, supported
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -109,6 +124,7 @@ def open_peaks(spec: Mapping[str, Any], scratch: str | Path) -> Iterator[Opened]
         quality += padded(table, split, axis, window["length"])
         table, split, of_negatives = _with_negatives(table, split, marks, spec, axis, sequences, account)
         about = {group.name: group.about for group in groups}
+        table = with_ids(table, window["length"])
         splits = _streams(table, split, labels, len(groups), spec, sequences)
         yield Opened(splits, list(about), account, about, quality + of_negatives)
 
@@ -118,10 +134,14 @@ def _label_bins(
 ) -> tuple[Labels, Marks, list[dict[str, Any]]]:
     """Return the bins of each label, what is known of each bin of the genome, and how many peaks a label has."""
     window, labels, quality, kept = spec["window"], Labels(file), [], 0
+    _tell_few_replicates(groups, spec["replicates"])
     marks = Marks.none(int((axis.offsets[-1] + axis.sizes[-1]) // window["label"]) + 1)
     for group in groups:
         sets = [_peaks(spec["endpoints"][number], spec, genome, axis, account) for number in group.files]
-        merged = supported(sets, _least(spec["replicates"], len(sets)))
+        least = _least(spec["replicates"], len(sets))
+        if least > 1:
+            _refuse_copies(group, sets, spec["endpoints"])
+        merged = supported(sets, least)
         marks.touched[covered_bins(joined(sets), window["label"])[0]] = True
         bins, bases = covered_bins(merged, window["label"])
         bins = bins[bases >= window["overlap"] * window["label"] - 1e-9]
@@ -137,6 +157,29 @@ def _least(replicates: str | Mapping[str, int], files: int) -> int:
     if isinstance(replicates, Mapping):
         return min(replicates["at_least"], files)
     return files if replicates == "all" else 1
+
+
+def _tell_few_replicates(groups: list[Group], replicates: str | Mapping[str, int]) -> None:
+    """Log which labels have fewer files than must agree."""
+    needed = replicates["at_least"] if isinstance(replicates, Mapping) else 2 if replicates == "all" else 1
+    few = [group.name for group in groups if len(group.files) < needed]
+    if few:
+        log.warning(
+            "replicates: %s of %s labels have fewer than %s files (%s%s); their peaks are those of all their files",
+            f"{len(few):,}", f"{len(groups):,}", needed, ", ".join(few[:5]), ", ..." * (len(few) > 5),
+        )  # fmt: skip
+
+
+def _refuse_copies(group: Group, sets: list[Intervals], endpoints: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse two files of a label that have the same peaks, row by row: one is a copy of the other."""
+    first: dict[bytes, int] = {}
+    for number, (start, end) in zip(group.files, sets, strict=True):
+        other = first.setdefault(start.tobytes() + end.tobytes(), number)
+        if other != number:
+            raise CisflowError(
+                f"dataset.endpoints: {endpoints[other]['file']} and {endpoints[number]['file']} of the label "
+                f"'{group.name}' have the same peaks in the same order. A copy is no replicate: leave one out."
+            )
 
 
 def _peaks(
@@ -202,11 +245,8 @@ def _windows(bins: NDArray[np.int64], axis: Axis, window: Mapping[str, Any]) -> 
     at = bins * window["label"]
     contig = axis.contig(at)
     start = at - axis.offsets[contig] - (window["length"] - window["label"]) // 2
-    empty = {"file": pl.Int64, "record": pl.Int64, "name": pl.String}
     names = pl.Series(axis.names.tolist(), dtype=pl.String)
-    return pl.DataFrame({"chrom": names[contig], "start": start, "bin": bins}).with_columns(
-        pl.lit(None, kind).alias(name) for name, kind in empty.items()
-    )
+    return as_windows(pl.DataFrame({"chrom": names[contig], "start": start, "bin": bins}))
 
 
 def _with_negatives(
@@ -225,9 +265,8 @@ def _with_negatives(
     touched = np.flatnonzero(marks.touched) * step
     start = touched + (far.offsets - axis.offsets)[axis.contig(touched)]
     positive = marks.labelled[table["bin"].to_numpy()]
-    own = (table.filter(positive), split[positive])
-    pool = read_pool(spec, sequences, account)
-    drawn, of_drawn, quality = add_negatives(spec, sequences, far, joined([(start, start + step)]), own, pool, account)
+    rows, pool = DatasetRows(table, split, positive), read_pool(spec, sequences, account)
+    drawn, of_drawn, quality = add_negatives(spec, sequences, far, joined([(start, start + step)]), rows, pool, account)
     table = pl.concat([table, drawn.with_columns(bin=pl.lit(-1, pl.Int64)).select(table.columns)])
     return table, np.concatenate([split, of_drawn]), quality
 

@@ -1,6 +1,7 @@
 """What a data set is like: rows by class, GC content, labels and their distribution, what is unknown or not measured.
 
-The file is read once, in blocks; the memory needed does not grow with its rows.
+The file is read once, in blocks; the memory needed does not grow with its rows, but for eight bytes of each sequence of
+training, by which those of other splits are found to be the same.
 """
 
 import logging
@@ -13,6 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cisflow.datasets.identity import strand_fingerprints
 from cisflow.datasets.sketch import Sketch, histogram, histogram_edges
 from cisflow.datasets.store import SPLITS
 from cisflow.io import h5_reader, write_tsv
@@ -78,9 +80,10 @@ def write_quality(
     Parameters
     ----------
     quality
-        Single numbers, `tables.DATASET_QUALITY`: sequences, those dropped, GC content (a fraction, the mean over
-        sequences), unknown bases, labels that are not measured (masked) or not finite; of each target the positives or
-        the mean, and the fraction that is masked.
+        Single numbers, `tables.DATASET_QUALITY`: sequences, those dropped, those that are in training too (as they are
+        or as their reverse complement), GC content (a fraction, the mean over sequences), unknown bases, labels that
+        are not measured (masked) or not finite; of each target the positives or the mean, and the fraction that is
+        masked.
     distributions
         `tables.DATASET_DISTRIBUTIONS`, parts below each other: `targets` (how many there are, and are compared), `rows`
         (by class), `gc` (a histogram of rows by class), `unknown` (quantiles of unknown bases a row); of binary labels
@@ -97,13 +100,16 @@ def write_quality(
         compared = np.unique(np.linspace(0, len(targets) - 1, min(len(targets), COMPARED)).round().astype(np.int64))
         contents = _Contents(targets, h5.attrs["kind"] == "binary", compared)
         pairs = _Pairs(contents)
-        seen = {split: _read(h5[split], contents, pairs) for split in SPLITS}
+        train = _Training()
+        seen = {split: _read(h5[split], contents, pairs, train) for split in SPLITS}
     for split, own in seen.items():
-        if empty := own.rows.unknown[-1]:
-            log.warning(
-                "%s: %s of %s sequences of %s have no known base; were they written by the program that made them?",
-                dataset, f"{empty:,}", f"{own.rows.count.sum():,}", split,
-            )  # fmt: skip
+        for count, what in (
+            (own.rows.unknown[-1], "have no known base; were they written by the program that made them?"),
+            (own.in_train or 0, "are in train too, as they are or as reverse complement"),
+        ):
+            if count:
+                total = f"{own.rows.count.sum():,}"
+                log.warning("%s: %s of %s sequences of %s %s", dataset, f"{count:,}", total, split, what)
     scalars = [{"split": split} | row for split, own in seen.items() for row in own.scalars(targets)]
     write_tsv(quality, DATASET_QUALITY, [*scalars, *further])
     write_tsv(distributions, DATASET_DISTRIBUTIONS, _distributions(contents, seen, pairs))
@@ -123,9 +129,34 @@ def _distributions(contents: _Contents, seen: Mapping[str, "_Seen"], pairs: "_Pa
     yield from pairs.distributions(contents)
 
 
-def _read(group: h5py.Group, contents: _Contents, pairs: "_Pairs") -> "_Seen":
+class _Training:
+    """The sequences of training, as fingerprints that they share with their reverse complement."""
+
+    def __init__(self):
+        self._parts: list[NDArray[np.uint64]] = []
+        self._sorted: NDArray[np.uint64] | None = None
+
+    def add(self, x: NDArray[np.uint8]) -> None:
+        self._parts.append(strand_fingerprints(x))
+
+    def count(self, x: NDArray[np.uint8]) -> int:
+        """Return how many sequences with a known base are among those of training; none is added afterwards."""
+        if self._sorted is None:
+            self._sorted, self._parts = np.unique(np.concatenate(self._parts)), []
+        own = strand_fingerprints(x[(x != UNKNOWN).any(axis=1)])
+        at = np.minimum(np.searchsorted(self._sorted, own), len(self._sorted) - 1)
+        return int((self._sorted[at] == own).sum())
+
+
+def _read(group: h5py.Group, contents: _Contents, pairs: "_Pairs", train: _Training) -> "_Seen":
     seen = _Seen(int(group.attrs.get("dropped", 0)), _Rows(_bases(group).shape[1], contents), _Labels(contents))
+    of_train = group.name == f"/{SPLITS[0]}"
+    seen.in_train = None if of_train else 0
     for block in _blocks(group):
+        if of_train:
+            train.add(block.x)
+        else:
+            seen.in_train += train.count(block.x)
         measured = block.mask & np.isfinite(block.y)
         # A label that is not measured has no value; nothing below counts this zero.
         y = np.where(measured, block.y, np.float32(0))
@@ -263,6 +294,7 @@ class _Seen:
     dropped: int
     rows: _Rows
     labels: _Labels
+    in_train: int | None = None
 
     def scalars(self, targets: Sequence[str]) -> Iterator[Row]:
         rows, labels = self.rows, self.labels
@@ -275,6 +307,8 @@ class _Seen:
             "unmeasured_labels": int(labels.masked.sum()),
             "labels_not_finite": int(labels.not_finite.sum()),
         }
+        if self.in_train is not None:
+            found["sequences_in_train"] = self.in_train
         yield from ({"target": "all", "quantity": key, "value": value} for key, value in found.items())
         count = labels.measured
         means = np.divide(labels.total, count, out=np.full(len(targets), np.nan), where=count > 0)

@@ -21,6 +21,7 @@ def assign(
     sizes: Mapping[str, int] | None = None,
     column: Sequence[str] | None = None,
     where: str = "split",
+    may_be_empty: bool = False,
 ) -> NDArray[np.str_]:
     """Return the split of each row: 'train', 'valid', 'test', or '' for a row that is left out.
 
@@ -37,11 +38,13 @@ def assign(
         The text of the column that says it, (n,), where `splitting` names one.
     where
         What is split, for messages.
+    may_be_empty
+        Whether a split may have no row.
 
     Raises
     ------
     CisflowError
-        A chromosome is not there, a text is no split, or a split has no row.
+        A chromosome is not there, a text is no split, or a split has no row and must have one.
     """
     chrom = np.asarray(chrom, np.str_)
     if splitting["column"] is not None:
@@ -51,7 +54,7 @@ def assign(
     else:
         found = _by_chromosome(splitting, chrom, sizes, where)
     empty = [split for split in SPLITS if not (found == split).any()]
-    if empty:
+    if empty and not may_be_empty:
         raise CisflowError(
             f"{where}: no row is in {', '.join(empty)} (the rows are on {', '.join(np.unique(chrom)[:8].tolist())}). "
             "Change 'split'."

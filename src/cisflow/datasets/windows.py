@@ -9,19 +9,24 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cisflow.datasets.account import Account
-from cisflow.datasets.candidates import add_negatives, read_pool
+from cisflow.datasets.candidates import DatasetRows, add_negatives, read_pool
 from cisflow.datasets.rows import (
     FAR,
+    STRAND,
     WINDOW,
     Opened,
     Sequences,
+    as_windows,
     assign_apart,
     fit,
+    identify,
     known,
     on_axis,
     open_genome,
     padded,
+    read_strand,
     stream,
+    with_ids,
 )
 from cisflow.datasets.store import SPLITS, Stream
 from cisflow.errors import CisflowError
@@ -55,19 +60,19 @@ def open_windows(spec: Mapping[str, Any]) -> Iterator[Opened]:
         axis = Axis(genome.sizes if genome else _sizes_of([table, pool], spec["length"]), margin=FAR)
         taken = joined([on_axis(table, axis, spec["length"])])
         table = fit(table, spec, axis, account)
-        table = _once(table, spec, account)
+        table = _once(table, spec, sequences, account)
         table = known(table, sequences, spec["max_unknown"], account)
         table, split = _split(table, spec, sequences, axis, account)
         quality = _overlaps(table, split, axis, spec["length"]) + padded(table, split, axis, spec["length"])
         if spec["negatives"]:
             positive = table.select(pl.any_horizontal(pl.col(LABELS) > 0)).to_series().fill_null(False).to_numpy()
-            drawn, of_drawn, more = add_negatives(
-                spec, sequences, axis, taken, (table.filter(positive), split[positive]), pool, account
-            )
+            rows = DatasetRows(table, split, positive)
+            drawn, of_drawn, more = add_negatives(spec, sequences, axis, taken, rows, pool, account)
             labels = [pl.lit(0.0).alias(f"y{at}") for at in range(len(spec["targets"]))]
             table = pl.concat([table.select(*WINDOW, LABELS), drawn.select(*WINDOW, *labels)])
             split = np.concatenate([split, of_drawn])
             quality += more
+        table = with_ids(table, spec["length"])
         yield Opened(_streams(table, split, spec, sequences), spec["targets"], account, quality=quality)
 
 
@@ -79,7 +84,11 @@ def _sizes_of(tables: list[pl.DataFrame | None], length: int) -> dict[str, int]:
 
 
 def _read_set(number: int, spec: Mapping[str, Any], sequences: Sequences, account: Account) -> pl.DataFrame:
-    """Return the windows of a set: `WINDOW`, labels y0, y1, ..., line, own (its split, or null), said (of a column)."""
+    """Return the windows of a set.
+
+    They have `WINDOW`, labels y0, y1, ..., path and line (of a FASTA file the number of the sequence), own (the split
+    of the set, or null), said (that of a column), and written (the strand in a BED file, whether it is read or not).
+    """
     item = spec["sets"][number]
     labels = item["target"] if isinstance(item["target"], list) else [item["target"]]
     path = item["bed"] or item["fasta"]
@@ -89,7 +98,7 @@ def _read_set(number: int, spec: Mapping[str, Any], sequences: Sequences, accoun
         columns |= {} if said is None else {"said": said}
         table = _expand(path, spec, columns, sequences.genome, account)
     else:
-        table = sequences.read(path).with_columns(line=pl.col("record") + 1)
+        table = sequences.read(path).with_columns(line=pl.col("record") + 1, written=pl.lit(None, pl.String))
         account.enter(len(table), "read", "", path)
     constants = {f"y{at}": pl.lit(float(y)) for at, y in enumerate(labels) if not isinstance(y, Mapping)}
     table = table.with_columns(**constants, own=pl.lit(item["split"], pl.String), path=pl.lit(path))
@@ -98,7 +107,7 @@ def _read_set(number: int, spec: Mapping[str, Any], sequences: Sequences, accoun
     table = table.with_columns(_label(table, name, spec["target"], path) for name in names)
     whole = table.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in names))
     account.drop(len(table) - len(whole), "label", "not_measured", path)
-    return whole.select(*WINDOW, *names, "line", "own", "said", "path")
+    return whole.select(*WINDOW, *names, "line", "own", "said", "path", "written")
 
 
 def _expand(
@@ -106,8 +115,10 @@ def _expand(
 ) -> pl.DataFrame:
     """Return a window around each interval of a BED file."""
     summit = spec["centre"] == "summit"
-    table = read_intervals(path, columns | ({"summit": NARROW_PEAK["summit"]} if summit else {}))
+    columns = columns | STRAND | ({"summit": NARROW_PEAK["summit"]} if summit else {})
+    table = read_intervals(path, columns, optional=STRAND)
     account.enter(len(table), "read", "", path)
+    table = read_strand(table, spec.get("strand", False), path, account)
     beyond = spec.get("rows_beyond_contig", "fail")
     table, elsewhere, wrong = on_genome(table, genome.sizes, path, genome.path, beyond)
     account.drop(elsewhere, "contig", "not_in_genome", path)
@@ -123,8 +134,7 @@ def _expand(
             )
     # floor(middle - length / 2), in whole numbers.
     twice = 2 * (pl.col("start") + pl.col("summit")) if summit else pl.col("start") + pl.col("end")
-    table = table.with_columns(start=(twice - spec["length"]).floordiv(2))
-    return table.with_columns(pl.lit(None, kind).alias(name) for name, kind in WINDOW.items() if name not in table)
+    return as_windows(table.with_columns(start=(twice - spec["length"]).floordiv(2)))
 
 
 def _label(table: pl.DataFrame, name: str, target: str, path: str) -> pl.Series:
@@ -145,30 +155,45 @@ def _label(table: pl.DataFrame, name: str, target: str, path: str) -> pl.Series:
     return values
 
 
-def _once(table: pl.DataFrame, spec: Mapping[str, Any], account: Account) -> pl.DataFrame:
-    """Keep each place once; sequences of unknown place are all kept."""
-    placed = pl.col("start").is_not_null()
+def _once(table: pl.DataFrame, spec: Mapping[str, Any], sequences: Sequences, account: Account) -> pl.DataFrame:
+    """Keep each row once: a sequence of a place, or, where no place is known, a sequence."""
+    key = ["chrom", "start", "identity"]
+    table = table.with_columns(identify(table, sequences))
     labels = pl.struct(pl.col(LABELS))
     table = table.with_columns(
-        rank=pl.when(placed).then(pl.int_range(pl.len()).over("chrom", "start")).otherwise(0),
-        unlike=placed & (labels.n_unique().over("chrom", "start") > 1),
+        rank=pl.int_range(pl.len()).over(key),
+        unlike=labels.n_unique().over(key) > 1,
+        turned=(pl.col("written") != pl.col("written").first().over(key)).fill_null(False),
     )
-    unlike = table.filter("unlike")
-    if spec["contradicting"] == "fail" and len(unlike):
-        first = unlike.row(0, named=True)
-        same = unlike.filter((pl.col("chrom") == first["chrom"]) & (pl.col("start") == first["start"]))
-        places = ", ".join(f"{path}, line {line}" for path, line in same.select("path", "line").head(2).iter_rows())
-        raise CisflowError(
-            f"{first['chrom']}:{first['start']}-{first['start'] + spec['length']} is there twice with unequal labels: "
-            f"{places} ({unlike.n_unique(['chrom', 'start']):,} such windows). Say 'contradicting: first' or 'drop'."
-        )
+    if spec["contradicting"] == "fail":
+        _refuse_contradicting(table.filter("unlike"), key, spec["length"])
     if spec["contradicting"] == "drop":
-        account.drop(len(unlike), "duplicates", "contradicting")
+        account.drop(int(table["unlike"].sum()), "duplicates", "contradicting")
         table = table.filter(~pl.col("unlike"))
-    kept = table.filter(pl.col("rank") == 0)
-    for reason, rows in (("contradicting", table.filter("unlike")), ("same", table.filter(~pl.col("unlike")))):
-        account.drop(int((rows["rank"] > 0).sum()), "duplicates", reason)
-    return kept
+    again = table.filter(pl.col("rank") > 0)
+    contradicting, same = again.filter("unlike"), again.filter(~pl.col("unlike"))
+    account.drop(len(contradicting), "duplicates", "contradicting")
+    account.drop(int((~same["turned"]).sum()), "duplicates", "same")
+    account.drop(int(same["turned"].sum()), "duplicates", "same_on_other_strand")
+    return table.filter(pl.col("rank") == 0)
+
+
+def _refuse_contradicting(unlike: pl.DataFrame, key: list[str], length: int) -> None:
+    if unlike.is_empty():
+        return
+    first = unlike.row(0, named=True)
+    same = unlike.filter(pl.all_horizontal(pl.col(name).eq_missing(pl.lit(first[name])) for name in key))
+    places = ", ".join(_where(row) for row in same.head(2).iter_rows(named=True))
+    what = f"{first['chrom']}:{first['start']}-{first['start'] + length}" if first["chrom"] else "a sequence"
+    strands = " They are on two strands: 'strand: true' makes two windows of them." if same["turned"].any() else ""
+    raise CisflowError(
+        f"{what} is there twice with unequal labels: {places} ({unlike.n_unique(key):,} such windows). Say "
+        f"'contradicting: first' or 'drop'.{strands}"
+    )
+
+
+def _where(row: Mapping[str, Any]) -> str:
+    return f"{row['path']}, {'line' if row['file'] is None else 'sequence'} {row['line']}"
 
 
 def _split(
@@ -194,13 +219,21 @@ def _split(
 
 
 def _overlaps(table: pl.DataFrame, split: NDArray[np.str_], axis: Axis, length: int) -> list[dict[str, Any]]:
-    """Count the windows of valid and test that overlap one of training: sets that name splits may share places."""
-    train = joined([on_axis(table.filter(split == "train"), axis, length)])
-    counts = {
-        name: int((covered(*on_axis(table.filter(split == name), axis, length), train) > 0).sum())
-        for name in SPLITS[1:]
-    }
-    return [{"split": n, "target": "all", "quantity": "overlap_train", "value": c} for n, c in counts.items()]
+    """Count the windows of valid and test that overlap one of training: sets that name splits may share places.
+
+    A sequence without a place overlaps one of training if it is that sequence, or its reverse complement.
+    """
+    train = table.filter(split == "train")
+    places, prints = joined([on_axis(train, axis, length)]), train["fingerprint"].drop_nulls().unique()
+    rows = []
+    for name in SPLITS[1:]:
+        own = table.filter(split == name)
+        by_place = (covered(*on_axis(own, axis, length), places) > 0).sum()
+        by_sequence = own.filter(pl.col("start").is_null())["fingerprint"].is_in(prints.implode()).sum()
+        rows.append(
+            {"split": name, "target": "all", "quantity": "overlap_train", "value": int(by_place) + int(by_sequence)}
+        )
+    return rows
 
 
 def _streams(

@@ -209,7 +209,8 @@ def _rows(about: Row, split: str, arrays: Arrays, p: NDArray, sets: Sets, pooled
 
 
 def _table(trial: int, split: str, arrays: Arrays, p: NDArray, targets: list[str]) -> pl.DataFrame:
-    columns = {"trial": np.full(len(p), trial, np.int32), "set": [split] * len(p), "id": arrays["id"].astype(str)}
+    columns = {"trial": np.full(len(p), trial, np.int32), "set": [split] * len(p)}
+    columns["id"] = np.char.decode(arrays["id"], "utf-8")
     for index, target in enumerate(targets):
         columns |= {f"y.{target}": arrays["y"][:, index], f"p.{target}": p[:, index]}
     table = pl.DataFrame(columns)

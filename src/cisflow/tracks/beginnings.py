@@ -7,6 +7,7 @@ from cisflow.tracks.bam_index import index_of, wrong_index
 from cisflow.tracks.bed_lines import fields_of, is_no_row, is_table_row
 from cisflow.tracks.bigwig_trees import SIGNATURES, wrong_trees
 from cisflow.tracks.endings import format_of
+from cisflow.tracks.fasta import GZIP, wrong_start
 
 HEAD = 1 << 16
 FASTA = (".fa", ".fasta", ".fna")
@@ -17,7 +18,6 @@ WANTED = {
     "bed": "a row of contig, start and end",
     "places": "a row of contig, start and end",
     "bedgraph": "a row of contig, start, end and value",
-    "fasta": "a header line '>name'",
     "chain": "a header 'chain score source ...'",
 }
 
@@ -47,7 +47,7 @@ def wrong_beginning(path: Path, kind: str | None) -> str | None:
         return wrong and f"{wrong}."
     if kind == "bam":
         return _bam(path, head)
-    return _text(head, kind) if kind in WANTED else None
+    return _text(head, kind) if kind == "fasta" or kind in WANTED else None
 
 
 def _bam(path: Path, head: bytes) -> str | None:
@@ -62,13 +62,15 @@ def _bam(path: Path, head: bytes) -> str | None:
 def _text(head: bytes, kind: str) -> str | None:
     """Return what is wrong with the first line with data, plain or gzipped."""
     whole = len(head) < HEAD
-    if head[:2] == b"\x1f\x8b":
+    if head.startswith(GZIP):
         unzip = zlib.decompressobj(31)
         try:
             head = unzip.decompress(head, HEAD)
         except zlib.error as error:
             return f"the gzip data are damaged ({error}). Fetch it again."
         whole = unzip.eof and not unzip.unused_data
+    if kind == "fasta":
+        return wrong_start(head)
     # What is cut off is no whole line.
     lines = head.decode("latin-1").splitlines()[: None if whole else -1]
     rows = ((number, line) for number, line in enumerate(lines, 1) if line.strip() and not is_no_row(fields_of(line)))
@@ -81,8 +83,8 @@ def _text(head: bytes, kind: str) -> str | None:
 
 
 def _is(kind: str, line: str) -> bool:
-    if kind in ("fasta", "chain"):
-        return line.startswith(">" if kind == "fasta" else "chain ")
+    if kind == "chain":
+        return line.startswith("chain ")
     fields = fields_of(line)
     if kind == "places" and is_table_row(fields):
         return True

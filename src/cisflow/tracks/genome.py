@@ -1,7 +1,5 @@
 """Genomes: FASTA files of whole chromosomes, compressed and indexed once, then read window by window."""
 
-import gzip
-import zlib
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,12 +12,14 @@ from numpy.typing import NDArray
 from cisflow.errors import CisflowError
 from cisflow.io import full_message
 from cisflow.sequence import UNKNOWN
+from cisflow.tracks.fasta import Block, read_blocks
 from cisflow.tracks.genome_index import wrong_indices
 
 BLOCK = 1 << 22
 # Letters of the IUPAC code for more than one base; they are unknown bases here.
 AMBIGUOUS = b"RYSWKMBDHVryswkmbdhv"
 _KNOWN = b"ACGTNacgtn"
+LETTERS = _KNOWN + AMBIGUOUS
 _CODE = np.full(256, UNKNOWN, np.uint8)
 for _index, _letter in enumerate("ACGT"):
     _CODE[[ord(_letter), ord(_letter.lower())]] = _index
@@ -73,46 +73,20 @@ def index_genome(fasta: str | Path, out: str | Path) -> dict[str, int]:
 def _compress(fasta: Path, out: Path) -> dict[str, int]:
     counts: Counter[str] = Counter()
     names: set[bytes] = set()
-    try:
-        with fasta.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(fasta) if zipped else fasta.open("rb") as reader, pysam.BGZFile(str(out), "wb") as writer:
-            rest = b""
-            while block := reader.read(BLOCK):
-                lines, _, rest = (rest + block.replace(b"\r", b"")).rpartition(b"\n")
-                _check(lines, fasta, counts, names)
-                writer.write(lines + b"\n" if lines else b"")
-            _check(rest, fasta, counts, names)
-            writer.write(rest + b"\n" if rest else b"")
-    except FileNotFoundError:
-        raise CisflowError(f"{fasta}: there is no such file.") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise CisflowError(f"{fasta}: the gzip data are truncated or damaged ({error}). Fetch it again.") from None
-    if not names:
-        raise CisflowError(f"{fasta}: there is no sequence in it (a header line '>name' is expected).")
+    with pysam.BGZFile(str(out), "wb") as writer:
+        for block in read_blocks(fasta):
+            _check(block, fasta, counts, names)
+            writer.write(block.text)
     return dict(sorted(counts.items()))
 
 
-def _check(lines: bytes, fasta: Path, counts: Counter[str], names: set[bytes]) -> None:
-    """Look at whole lines: headers are new, and all letters are of the DNA alphabet."""
-    if not names and lines.strip() and not lines.lstrip().startswith(b">"):
-        page = " It is an HTML or XML page." if lines.lstrip().startswith(b"<") else ""
-        raise CisflowError(f"{fasta}: a FASTA file begins with a header line '>name'.{page}")
+def _check(block: Block, fasta: Path, counts: Counter[str], names: set[bytes]) -> None:
+    """Look at a block: headers have new names, and all letters are of the DNA alphabet."""
     bases = []
-    start = 0
-    while (header := lines.find(b">", start)) >= 0:
-        bases.append(lines[start:header])
-        end = lines.find(b"\n", header)
-        end = len(lines) if end < 0 else end
-        name = lines[header + 1 : end].split(maxsplit=1)[:1]
-        if not name or name[0] in names:
-            what = f"the contig '{name[0].decode('latin-1')}' is there twice" if name else "a header has no name"
-            raise CisflowError(f"{fasta}: {what}.")
-        if not name[0].isascii():
-            raise CisflowError(f"{fasta}: the name of the contig {name[0]!r} has letters that are not ASCII.")
-        names.add(name[0])
-        start = end
-    bases.append(lines[start:])
+    for header, lines in block.parts():
+        bases.append(lines)
+        if header is not None:
+            names.add(_new_name(header, fasta, names))
     others = b"".join(bases).translate(None, _KNOWN + b"\n")
     counts.update(others.decode("latin-1"))
     wrong = others.translate(None, AMBIGUOUS)
@@ -121,6 +95,17 @@ def _check(lines: bytes, fasta: Path, counts: Counter[str], names: set[bytes]) -
             f"{fasta}: the letter {chr(wrong[0])!r} is none of DNA's ({len(wrong)} such letters near it). "
             "Is it a FASTA file of a genome?"
         )
+
+
+def _new_name(header: bytes, fasta: Path, names: set[bytes]) -> bytes:
+    name, *_ = header.split(maxsplit=1) or [b""]
+    if not name:
+        raise CisflowError(f"{fasta}: a header has no name.")
+    if name in names:
+        raise CisflowError(f"{fasta}: the contig '{name.decode('latin-1')}' is there twice.")
+    if not name.isascii():
+        raise CisflowError(f"{fasta}: the name of the contig {name!r} has letters that are not ASCII.")
+    return name
 
 
 class Genome:
@@ -169,11 +154,17 @@ class Genome:
             Contig and first position (0-based) of each window, (n,).
         length
             Their length in bases.
+
+        Raises
+        ------
+        CisflowError
+            A part of the file cannot be read, or has a letter that is none of DNA's.
         """
         found = np.full((len(start), length), ord("N"), np.uint8)
-        for contig in np.unique(chrom):
-            rows = np.flatnonzero(chrom == contig)
-            rows = rows[np.argsort(start[rows], kind="stable")]
+        names, number = np.unique(chrom, return_inverse=True)
+        order = np.lexsort((start, number))
+        ends = np.searchsorted(number[order], np.arange(len(names)), "right")
+        for contig, rows in zip(names, np.split(order, ends[:-1]), strict=True):
             for group in _groups(start[rows], length):
                 self._cut(str(contig), start, rows[group], found)
         return found
@@ -184,13 +175,35 @@ class Genome:
         low, high = max(int(start[rows[0]]), 0), min(int(start[rows[-1]]) + length, size)
         if high <= low:
             return
-        stretch = np.frombuffer(self._file.fetch(contig, low, high).encode(), np.uint8)
-        if len(stretch) < high - low:
-            raise CisflowError(f"{self.path}: {contig}:{low}-{high} cannot be read whole; make the file again.")
+        stretch = self._read(contig, low, high)
         for row, first in zip(rows.tolist(), start[rows].tolist(), strict=True):
             left, right = max(first, low), min(first + length, high)
             if right > left:
                 found[row, left - first : right - first] = stretch[left - low : right - low]
+
+    def _read(self, contig: str, low: int, high: int) -> NDArray[np.uint8]:
+        text = self._file.fetch(contig, low, high).encode("latin-1")
+        if len(text) < high - low:
+            raise CisflowError(f"{self.path}: {contig}:{low}-{high} cannot be read whole; make the file again.")
+        if wrong := text.translate(None, LETTERS):
+            # Of an index that others have made; htslib takes all that is no line end for bases.
+            place = low + text.index(wrong[:1])
+            raise CisflowError(
+                f"{self.path}: the letter {chr(wrong[0])!r} at {contig}:{place + 1:,} is none of DNA's. Is the file "
+                "whole, and does each header begin a line?"
+            )
+        return np.frombuffer(text, np.uint8)
+
+    def is_soft_masked(self) -> bool:
+        """Return whether some bases are lower-case letters, and others not; it is read until both are found."""
+        lower = upper = False
+        for contig, size in self.sizes.items():
+            for low in range(0, size, BLOCK):
+                found = cases(self._read(contig, low, min(low + BLOCK, size)))
+                lower, upper = lower or found[0], upper or found[1]
+                if lower and upper:
+                    return True
+        return False
 
     def encode(self, chrom: NDArray[np.str_], start: NDArray[np.int64], length: int) -> NDArray[np.uint8]:
         """Return windows as base indices, shape (n, length); parameters as in `letters`."""
@@ -217,6 +230,12 @@ def _groups(start: NDArray[np.int64], length: int) -> list[slice]:
 def codes(letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return letters (ASCII) as base indices of the same shape; all but A, C, G and T are unknown."""
     return _CODE[letters]
+
+
+def cases(letters: NDArray[np.uint8]) -> tuple[bool, bool]:
+    """Return whether there are lower-case letters, and whether there are upper-case ones other than N."""
+    lower = letters >= ord("a")
+    return bool(lower.any()), bool((~lower & (letters != ord("N"))).any())
 
 
 def soft_masked(letters: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Tables of intervals from BED files of any size and kind: BED, narrowPeak, broadPeak, bedGraph."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,9 @@ NUMBERS = {"signal": pl.Float64, "summit": pl.Int64, "value": pl.Float64, "score
 LARGEST = 1 << 34
 
 
-def read_intervals(path: str | Path, columns: Mapping[str, int] | None = None, tables: bool = False) -> pl.DataFrame:
+def read_intervals(
+    path: str | Path, columns: Mapping[str, int] | None = None, tables: bool = False, optional: Collection[str] = ()
+) -> pl.DataFrame:
     """Read the intervals of a BED file, plain or gzipped, in the order of the file.
 
     Parameters
@@ -30,6 +32,8 @@ def read_intervals(path: str | Path, columns: Mapping[str, int] | None = None, t
         others as text.
     tables
         Whether the file may also be a table of UCSC, as gap.txt: a bin number, then the columns of a BED file.
+    optional
+        Those of `columns` that may be missing, in the file or in a row; they are null there.
 
     Returns
     -------
@@ -43,15 +47,23 @@ def read_intervals(path: str | Path, columns: Mapping[str, int] | None = None, t
         with its line.
     """
     path, columns = Path(path), dict(columns or {})
-    first = _first_column(path) if tables else 0
-    table = _fast(path, columns, first)
-    return _slow(path, columns, first) if table is None else table
+    row = _first_row(path) if tables or optional else ()
+    # The column of the contig: 1 in a table of UCSC.
+    first = int(tables and is_table_row(row))
+    there = {name: number for name, number in columns.items() if name not in optional or first + number < len(row)}
+    table = _fast(path, there, first)
+    if table is None:
+        return _slow(path, columns, first, optional)
+    return table.with_columns(pl.lit(None, _type(name)).alias(name) for name in columns if name not in there)
 
 
-def _first_column(path: Path) -> int:
-    """Return the column of the contig: 1 in a table of UCSC, 0 in a BED file."""
+def _first_row(path: Path) -> list[str]:
     rows = (fields for _, line in lines_of(path) if (fields := fields_of(line)) and not is_no_row(fields))
-    return int(is_table_row(next(rows, ())))
+    return next(rows, [])
+
+
+def _type(name: str) -> type[pl.DataType]:
+    return NUMBERS.get(name, pl.String)
 
 
 def _fast(path: Path, columns: Mapping[str, int], first: int) -> pl.DataFrame | None:
@@ -82,14 +94,17 @@ def _fast(path: Path, columns: Mapping[str, int], first: int) -> pl.DataFrame | 
     return table.with_columns(line=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
 
 
-def _slow(path: Path, columns: Mapping[str, int], first: int) -> pl.DataFrame:
+def _slow(path: Path, columns: Mapping[str, int], first: int, optional: Collection[str]) -> pl.DataFrame:
     bed = read_bed(path, first)
-    further = {name: [_field(path, bed.fields[row], bed.line[row], name, number) for row in range(len(bed.fields))]
-        for name, number in columns.items()}  # fmt: skip
+    further: dict[str, list] = {name: [] for name in columns}
+    for fields, line in zip(bed.fields, bed.line, strict=True):
+        for name, number in columns.items():
+            absent = name in optional and number >= len(fields)
+            further[name].append(None if absent else _field(path, fields, line, name, number))
     chrom = [fields[0] for fields in bed.fields]
     return pl.DataFrame(
         {"chrom": chrom, "start": bed.start, "end": bed.end, **further, "line": bed.line},
-        schema_overrides={name: NUMBERS.get(name, pl.String) for name in columns},
+        schema_overrides={name: _type(name) for name in columns},
     )
 
 

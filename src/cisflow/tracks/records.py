@@ -1,18 +1,16 @@
 """A genome out of records with coordinates: stretches such as promoters, laid where they are, with N between them."""
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from Bio.SeqIO.FastaIO import SimpleFastaParser
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
+from cisflow.tracks.fasta import other_strand, read_records
 from cisflow.tracks.genome import index_genome
 
 LINE = 1 << 14
@@ -22,9 +20,6 @@ N = ord("N")
 PLACE = re.compile(r"(?:^|[\s=|;])(?:range=)?([^\s:=|;]+):(-?[\d,]+)-([\d,]+)(?:\(([+-])\))?(?=$|[\s|;])")
 # Its strand, if it is not behind the place: 'strand=-', or a name that ends in _r (UCSC's upstream files).
 STRAND = re.compile(r"\bstrand=([+-])|^[^\s]+_([fr])(?=\s|$)")
-OTHER = np.arange(256, dtype=np.uint8)
-for _letters, _others in (("ACGTRYKMBDHV", "TGCAYRMKVHDB"), ("acgtrykmbdhv", "tgcayrmkvhdb")):
-    OTHER[list(_letters.encode())] = list(_others.encode())
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ def genome_of_records(fasta: str | Path, out: str | Path, sizes: Mapping[str, in
         sequence's, a record ends beyond its contig, or two records tell different bases of one position.
     """
     fasta, out, sizes = Path(fasta), Path(out), dict(sizes or {})
-    found, counts = read_records(fasta)
+    found, counts = placed_records(fasta)
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         plain = Path(folder) / "genome.fa"
@@ -84,7 +79,7 @@ def genome_of_records(fasta: str | Path, out: str | Path, sizes: Mapping[str, in
     return counts
 
 
-def read_records(fasta: Path) -> tuple[list[Record], dict[str, int]]:
+def placed_records(fasta: Path) -> tuple[list[Record], dict[str, int]]:
     """Return the records of a file on the forward strand, and the counts of `genome_of_records` that are known so far.
 
     Raises
@@ -92,34 +87,19 @@ def read_records(fasta: Path) -> tuple[list[Record], dict[str, int]]:
     CisflowError
         As `genome_of_records`.
     """
-    titles, sequences = zip(*_read(fasta), strict=True)
+    titles, sequences = zip(*read_records(fasta), strict=True)
     places = [_place(fasta, title) for title in titles]
     first = _first_number(fasta, titles, [(start, end) for _, start, end, _ in places], list(map(len, sequences)))
     found = []
     for title, sequence, (chrom, start, end, forward) in zip(titles, sequences, places, strict=True):
         letters = np.frombuffer(sequence.encode("latin-1", "replace"), np.uint8)
-        letters = letters if forward else OTHER[letters[::-1]]
+        letters = letters if forward else other_strand(letters)
         found.append(Record(title, chrom, max(start - first, 0), end, np.where(letters == ord("n"), N, letters)))
     reverse = sum(not forward for *_, forward in places)
     shortened = sum(start < first for _, start, _, _ in places)
     return found, {
         "records": len(found), "reversed": reverse, "shortened": shortened, "contigs": 0, "covered": 0, "twice": 0
     }  # fmt: skip
-
-
-def _read(fasta: Path) -> list[tuple[str, str]]:
-    try:
-        with fasta.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(fasta, "rt", encoding="latin-1") if zipped else fasta.open(encoding="latin-1") as file:
-            records = list(SimpleFastaParser(file))
-    except FileNotFoundError:
-        raise CisflowError(f"{fasta}: there is no such file.") from None
-    except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise CisflowError(f"{fasta}: not a whole FASTA file ({error}). Fetch it again.") from None
-    if not records:
-        raise CisflowError(f"{fasta}: there is no sequence in it (a header line '>name' is expected).")
-    return records
 
 
 def _place(fasta: Path, title: str) -> tuple[str, int, int, bool]:
