@@ -24,7 +24,7 @@ def test_the_fast_way_reads_what_the_slow_way_reads(tmp_path, name):
     start = rng.integers(0, 10**6, 2000)
     rows = (f"chr{n % 5}\t{a}\t{a + 7}\tp{n}\t0\t-\t{a / 7}\t1\t1\t{a % 7}\n" for n, a in enumerate(start.tolist()))
     path = write(tmp_path, "".join(rows), name)
-    fast, slow = intervals._fast(path, NARROW_PEAK, 0), intervals._slow(path, NARROW_PEAK, 0)
+    fast, slow = intervals._fast(path, NARROW_PEAK, 0), intervals._slow(path, NARROW_PEAK, 0, ())
     assert fast is not None
     assert fast.equals(slow.select(fast.columns))
     assert fast.schema == slow.select(fast.columns).schema

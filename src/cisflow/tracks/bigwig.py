@@ -159,18 +159,15 @@ def write_bigwig(path: str | Path, sizes: Mapping[str, int], rows: Iterator[tupl
     with atomic(path) as partial:
         # pybigtools tells a BigWig file by the end of its name.
         named = partial.with_suffix(".bw")
+        first = next(rows, None)
+        if first is None:
+            named.write_bytes(without_values())
+        else:
+            pybigtools.open(str(named), "w").write(dict(sizes), chain([first], rows))
         try:
-            first = next(rows, None)
-            if first is None:
-                named.write_bytes(without_values())
-            else:
-                pybigtools.open(str(named), "w").write(dict(sizes), chain([first], rows))
-            try:
-                check_whole(named)
-            except CisflowError as error:
-                # pybigtools tells why to the terminal alone, and goes on.
-                raise CisflowError(f"{path}: it was not written whole; why is above. Is the disk full?") from error
-            add_contigs(named, sizes)
-            named.replace(partial)
-        finally:
-            named.unlink(missing_ok=True)
+            check_whole(named)
+        except CisflowError as error:
+            # pybigtools tells why to the terminal alone, and goes on.
+            raise CisflowError(f"{path}: it was not written whole; why is above. Is the disk full?") from error
+        add_contigs(named, sizes)
+        named.replace(partial)

@@ -136,6 +136,7 @@ class Genome:
             )
         self._file = pysam.FastaFile(str(path))
         self.sizes = dict(zip(self._file.references, self._file.lengths, strict=True))
+        self._numbers = {name: number for number, name in enumerate(self.sizes)}
 
     def __enter__(self) -> "Genome":
         return self
@@ -161,12 +162,13 @@ class Genome:
             A part of the file cannot be read, or has a letter that is none of DNA's.
         """
         found = np.full((len(start), length), ord("N"), np.uint8)
-        names, number = np.unique(chrom, return_inverse=True)
+        number = np.array([self._numbers[name] for name in chrom.tolist()], np.int64)
+        # In the order of the file, whose blocks are then unpacked once.
         order = np.lexsort((start, number))
-        ends = np.searchsorted(number[order], np.arange(len(names)), "right")
-        for contig, rows in zip(names, np.split(order, ends[:-1]), strict=True):
+        first = np.flatnonzero(np.diff(number[order], prepend=-1))
+        for rows in np.split(order, first[1:]) if len(order) else ():
             for group in _groups(start[rows], length):
-                self._cut(str(contig), start, rows[group], found)
+                self._cut(str(chrom[rows[0]]), start, rows[group], found)
         return found
 
     def _cut(self, contig: str, start: NDArray[np.int64], rows: NDArray[np.int64], found: NDArray[np.uint8]) -> None:
