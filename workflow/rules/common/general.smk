@@ -38,7 +38,7 @@ def one_of(names):
 
 
 def told(ask):
-    """Return a function that rules call, whose errors are said before any job, in a message without a traceback."""
+    """Return a function that rules call, whose errors are said before any job, without the lines of the package."""
 
     @functools.wraps(ask)
     def asked(wildcards):
