@@ -20,6 +20,7 @@ from cisflow.datasets.mat5 import is_mat5
 from cisflow.datasets.store import SPLITS
 from cisflow.errors import CisflowError
 from cisflow.io import check_written, h5_reader
+from cisflow.motifs.database import PROMISCUOUS
 from cisflow.pwm import read_meme
 from cisflow.sources.jaspar import release_ids
 from cisflow.tracks.beginnings import kind_of, wrong_beginning
@@ -197,7 +198,7 @@ def _missing_motifs(project: Project, name: str, known: dict[str, set[str] | Non
 def _named_motifs(task: Task) -> Iterator[tuple[str, str, set[str]]]:
     """Yield the keys of a task that hold motif ids, the source that must have them, and the ids."""
     database = task.tomtom.database
-    yield "tomtom.exclude", database, set(task.tomtom.exclude)
+    yield "tomtom.exclude", database, {*task.tomtom.exclude} - {PROMISCUOUS}
     for factor, ids in task.ground_truth.items():
         yield f"ground_truth.{factor}", database, set(ids)
     for key in ("classes", "core", "background"):

@@ -39,6 +39,7 @@ from cisflow.models.zoo import (
     layers_over_bases,
     sizes,
 )
+from cisflow.motifs.database import PROMISCUOUS
 
 Activation = Annotated[
     Literal[(*ACTIVATIONS, *ACTIVATION_ALIASES)], AfterValidator(lambda name: ACTIVATION_ALIASES.get(name, name))
@@ -261,6 +262,9 @@ class Filters(Strict):
         0.5, description="Bits; the matrix is cut where it has less at its ends."
     )
     clip_pad: NonNegativeInt = Field(3, description="Positions kept beyond the cut.")
+    min_information: NonNegativeFloat = Field(
+        3.0, description="Bits in all; a matrix of less is 'uninformative', and not compared with known motifs."
+    )
 
 
 class Activations(Strict):
@@ -289,12 +293,20 @@ class Tomtom(Strict):
     """How the matrices are compared with known motifs."""
 
     database: Name = Field("jaspar2016", description="Source of the known motifs (config/sources.yaml).")
-    exclude: list[str] = Field([], description="Motif ids left out of the database.")
+    exclude: list[str] = Field(
+        [PROMISCUOUS],
+        description="Motif ids left out of the database; 'promiscuous' stands for matrices of JASPAR that match "
+        "filters without a motif.",
+    )
     engine: Literal["memelite", "meme", "auto"] = Field(
         "memelite",
         description="'meme': the MEME Suite's tomtom (licence: non-commercial use only); 'auto': it, if found.",
     )
     e_value: PositiveFloat = Field(0.1, description="Matches have at most this E-value.")
+    shuffles: NonNegativeInt = Field(
+        10,
+        description="Shuffled copies of each filter; what one of them matches as well is no label of the filter.",
+    )
 
 
 class Region(Strict):
