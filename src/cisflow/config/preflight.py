@@ -16,6 +16,7 @@ from cisflow.config.project import Project
 from cisflow.config.splitting import Splitting
 from cisflow.config.strict import listed
 from cisflow.config.tasks import Task
+from cisflow.datasets.hdf5 import sequence_length
 from cisflow.datasets.mat5 import is_mat5
 from cisflow.datasets.store import SPLITS
 from cisflow.errors import CisflowError
@@ -82,10 +83,22 @@ def _of(project: Project, name: str, beginning: Callable[[str, str | None], str 
     dataset = task.dataset
     if dataset.kind == "hdf5":
         files = [] if dataset.source else [file for file in dataset.files() if Path(file).exists()]
-        return [f"dataset: {problem}" for file in files for problem in _problems(file, dataset)]
+        problems = [f"dataset: {problem}" for file in files for problem in _problems(file, dataset)]
+        return problems or list(_misfits_of_file(project, task))
     there = ((keys, file, kind) for keys, file, kind in _local(task) if Path(file).is_file())
     problems = ((keys, file, beginning(file, kind)) for keys, file, kind in there)
     return [f"{'.'.join(keys)}: {file}: {problem}" for keys, file, problem in problems if problem]
+
+
+def _misfits_of_file(project: Project, task: Task) -> Iterator[str]:
+    """Yield what of a task does not fit into the sequences of its HDF5 file, if it is there."""
+    dataset, split = task.dataset, SPLITS[0]
+    file = dataset.file.replace("{split}", split)
+    path = Path(project.root / project.source_file(dataset.source, file) if dataset.source else file)
+    # The arrays of a MATLAB 5 file would have to be unpacked; the jobs check it then.
+    if path.exists() and not is_mat5(path):
+        length = sequence_length(path, dataset.keys.x.format(split=split))
+        yield from (f"{'.'.join(keys)}: {text} ({file})." for keys, text in task.misfits(length))
 
 
 def missing_files(project: Project) -> dict[str, str]:

@@ -123,8 +123,13 @@ def filter_matrices(model: ConvNet, x: NDArray[np.uint8], settings: FilterSettin
     Raises
     ------
     CisflowError
-        The layer does not exist, or has not one value a base.
+        The layer does not exist, or has not one value a base; or no window fits into the sequences.
     """
+    if settings.window + 2 > x.shape[1]:
+        raise CisflowError(
+            f"filters.window: {settings.window} bases need sequences of {settings.window + 2} or more, not "
+            f"{x.shape[1]}. Take a smaller window."
+        )
     maxima = _maxima(model, x, settings.layer)
     counts, sites = _count_windows(model, x, maxima, settings)
     return [
