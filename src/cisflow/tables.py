@@ -9,6 +9,12 @@ from cisflow.errors import CisflowError
 from cisflow.io import atomic
 from cisflow.trials import AREAS, OF_MATCHES, SHUFFLED, kind_of
 
+# The status of a filter whose matrix is not compared with known motifs.
+UNINFORMATIVE = "uninformative"
+
+# Columns that tables of earlier versions do not have; they are read as empty.
+LATER = ("uninformative", "withheld", "status")
+
 # Columns of a table in their order, with their types.
 Schema = Mapping[str, type[pl.DataType]]
 
@@ -87,10 +93,17 @@ HITS = (
 )
 TOMTOM = ABOUT | text("set") | HITS
 MATCHES = (
-    ABOUT | text("set") | whole("filters", "with_matrix") | real("match_fraction", "match_any") | whole("factors_found")
+    ABOUT
+    | text("set")
+    | whole("filters", "with_matrix")
+    | real("match_fraction", "match_any")
+    | whole("factors_found", "uninformative", "withheld")
 )
 THRESHOLDS = MATCHES | real("threshold")
-LABELS = ABOUT | text("filter", "factor", "target", "target_name") | real("e_value", "q_value")
+# `withheld`: the best hit, if a shuffled copy of the filter matches it as well, so that it is not the label.
+LABELS = (
+    ABOUT | text("filter", "factor", "target", "target_name") | real("e_value", "q_value") | text("status", "withheld")
+)
 # Three parts below each other: statistics (variable, name, value), histograms (variable, start, end, value: the count),
 # and values before the first activation with what it made of them (before, after). `weights`: untrained or trained.
 ACTIVATIONS = ABOUT | text("weights", "part", "variable", "name") | real("start", "end", "value", "before", "after")
@@ -230,7 +243,8 @@ def read_tsv(path: str | Path, schema: Schema, others: type[pl.DataType] = pl.St
     except pl.exceptions.ComputeError as error:
         raise CisflowError(f"{path}: not a whole table ({str(error).splitlines()[0]}). Make it again.") from error
     missing = [column for column in schema if column not in table.columns]
-    if missing:
+    table = table.with_columns(pl.lit(None, pl.String).alias(name) for name in missing if name in LATER)
+    if missing := [name for name in missing if name not in LATER]:
         raise CisflowError(f"{path}: there is no column {', '.join(missing)}; there are {', '.join(table.columns)}.")
     return table.with_columns(_typed(path, table[name], schema.get(name, others)) for name in table.columns)
 

@@ -12,9 +12,10 @@ from cisflow.attribution.explained import Explained
 from cisflow.attribution.maps import Map, reduce
 from cisflow.attribution.methods import attribute, nested_maps
 from cisflow.attribution.presets import METHODS, PRESETS, REFERENCED, resolve
-from cisflow.attribution.references import references
+from cisflow.attribution.references import is_its_only_shuffle, references
 from cisflow.models.convnet import one_hot
 from cisflow.models.zoo import ACTIVATIONS, ARCHITECTURES
+from cisflow.sequence import encode
 
 PAPER, RECOMMENDED = PRESETS["paper-2021"], PRESETS["recommended"]
 
@@ -112,23 +113,12 @@ def test_reduction_takes_the_base_that_is_there():
     assert reduce(scores, x, "saliency", PAPER).tolist() == [[0, 7, 10]]
 
 
-def pairs(rows: np.ndarray) -> np.ndarray:
-    """Return the counts of neighbouring bases of each row."""
-    return np.stack([np.bincount(4 * row[:-1] + row[1:], minlength=16) for row in rows.astype(int)])
-
-
-@pytest.mark.parametrize("kind", ["permuted", "dinucleotide"])
-def test_references_keep_what_they_promise(x, kind):
-    found = references(x, kind, 7, seed=3)
-    assert found.shape == (len(x), 7, 4, x.shape[1])
-    bases = found.argmax(2).numpy()
-    for row, shuffles in zip(x, bases, strict=True):
-        assert all(np.array_equal(np.bincount(s, minlength=4), np.bincount(row, minlength=4)) for s in shuffles)
-        assert len({s.tobytes() for s in shuffles}) == 7
-        if kind == "dinucleotide":
-            assert (pairs(shuffles) == pairs(row[None])).all()
-    assert torch.equal(found, references(x, kind, 7, seed=3))
-    assert not torch.equal(found, references(x, kind, 7, seed=4))
+def test_nothing_is_known_of_a_sequence_without_other_shuffles(model, x):
+    rows = np.concatenate([x[:2], np.resize(encode("CA"), (1, model.length))])
+    assert is_its_only_shuffle(rows, "dinucleotide").tolist() == [False, False, True]
+    found = attribute(Explained(model), rows, "integrated_gradients", dataclasses.replace(RECOMMENDED, steps=4))
+    assert np.isfinite(found.scores[:2]).all()
+    assert np.isnan(found.scores[2]).all()
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -50,6 +50,21 @@ def test_the_first_positive_sequences_without_unknown_bases_are_taken(with_truth
     assert "explaining 3 of 5 sequences (left out for unknown bases: 1)" in caplog.text
 
 
+def test_sequences_whose_shuffles_are_all_themselves_are_left_out_and_counted(tmp_path, caplog):
+    x = np.random.default_rng(0).integers(0, 4, (6, 40), dtype=np.uint8)
+    x[1], x[4] = np.resize([1, 0], 40), 3
+    ids = np.array([f"s-{n}" for n in range(6)], dtype=np.bytes_)
+    write_dataset(tmp_path / "d.h5", {"test": Split(x, np.ones((6, 1), np.float32), ids)}, ["YY1"], "binary")
+    found, _, _ = choose(tmp_path / "d.h5", "test", None, 9, "dinucleotide")
+    assert found.rows.tolist() == [0, 2, 3, 5]
+    assert found.left_out == {"unknown_bases": 0, "low_complexity": 2}
+    assert "left out, since all their shuffles are themselves: 2 sequences" in caplog.text
+    assert choose(tmp_path / "d.h5", "test", None, 9)[0].rows.tolist() == [0, 1, 2, 3, 4, 5]
+    write_dataset(tmp_path / "r.h5", {"test": Split(x[4:5], np.ones((1, 1), np.float32), ids[:1])}, ["A"], "binary")
+    with pytest.raises(CisflowError, match="no plain repeat"):
+        choose(tmp_path / "r.h5", "test", None, 9, "permuted")
+
+
 def test_targets_and_sequences_that_are_not_there_are_said(with_truth):
     with pytest.raises(CisflowError, match="there is no target 'SRF'; there are YY1"):
         choose(with_truth, "test", "SRF", 3)

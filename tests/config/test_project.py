@@ -8,13 +8,14 @@ from pathlib import Path
 
 import h5py
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 from scipy.io import savemat
 
 from cisflow.config import schemas
 from cisflow.config.figures import KINDS
-from cisflow.config.preflight import check_files
+from cisflow.config.preflight import check_files, file_problems
 from cisflow.config.project import load_project
 from cisflow.config.sources import Sources
 from cisflow.config.strict import validate
@@ -180,7 +181,7 @@ tasks:
         (
             "dataset: {kind: synthetic_motifs, classes: {A: MA0083.3}, length: 20, sequences: 9, counts: {1: 1}, "
             "seed: 1}",
-            "filters.window: 20 bases do not fit into sequences of 20",
+            "filters.window: 20 bases need sequences of 22 or more, not 20",
         ),
         ("dataset: [1, 2]", "tasks.mine.dataset"),
     ],
@@ -498,6 +499,41 @@ def test_users_own_files_are_opened_before_anything_runs(root, tmp_path, monkeyp
     loaded = project(root, tmp_path, MINIMAL.replace("data/mine.h5", "mine.mat"))
     savemat(tmp_path / "mine.mat", {"a": [0]})
     check_files(loaded)
+
+
+@pytest.mark.parametrize(
+    ("keys", "lines"),
+    [
+        ("filters: {window: 18}", []),
+        ("", ["filters.window: 20 bases need sequences of 22 or more, not 20 (mine.h5)."]),
+        ("filters: {window: 9}\n    modisco: {window: 21}", [
+            "modisco.window: 21 bases do not fit into sequences of 20 (mine.h5).",
+            "modisco: seqlets and patterns need ",
+        ]),
+        (
+            "filters: {window: 9}\n    attribution: {galleries: {a: {rows: [0], window: [3, 21]}}}",
+            ["attribution.galleries.a.window: it ends at 21, and the sequences have 20 bases (mine.h5)."],
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_into_the_sequences_of_a_file_is_said_before_anything_runs(
+    root, tmp_path, monkeypatch, keys, lines
+):
+    monkeypatch.chdir(tmp_path)
+    with h5py.File(tmp_path / "mine.h5", "w") as h5:
+        for split in ("train", "valid", "test"):
+            h5[f"X_{split}"], h5[f"Y_{split}"] = np.zeros((3, 4, 1, 20), np.int8), np.zeros((3, 1), np.int8)
+    text = MINIMAL.replace("data/mine.h5", "mine.h5") + f"    {keys}\n"
+    found = [line for problems in file_problems(project(root, tmp_path, text)).values() for line in problems]
+    assert len(found) == len(lines)
+    for line, expected in zip(found, lines, strict=True):
+        assert line.startswith(f"tasks.mine.{expected}")
+
+
+def test_a_task_without_a_model_has_no_windows_that_could_not_fit(root, tmp_path):
+    dataset = "{kind: synthetic_motifs, classes: {A: MA0083.3}, length: 20, sequences: 9, counts: {1: 1}, seed: 1}"
+    loaded = project(root, tmp_path, f"tasks:\n  plain:\n    dataset: {dataset}\n    model: null\n")
+    assert loaded.tasks["plain"].model is None
 
 
 def test_baselines_need_classes(root, tmp_path):

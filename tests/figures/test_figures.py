@@ -335,10 +335,10 @@ def test_the_page_lists_the_filters_with_their_best_hits_and_the_null(page):
     assert cells in text
     assert "TF2 MA0002.1 (E 2.0e-06, q 4.0e-06); TF4 MA0004.1 (E 4.0e-06, q 8.0e-06); TF6 MA0006.1" in text
     assert "MA0008.1" not in text, "three of the four hits"
-    # Of two filters one has a matrix, one has hits, and one of the shuffled ones has a hit.
-    assert "<td>cnn-2_relu</td><td>2</td><td>1</td><td>1</td><td>1</td>" in text
+    # Of two filters one has a matrix, none is uninformative, one has hits, and one of the shuffled ones has a hit.
+    assert "<td>cnn-2_relu</td><td>2</td><td>1</td><td>0</td><td>1</td><td>1</td>" in text
     without = page(("performance", "matches", "filters"), with_hits=False)
-    assert "<td>cnn-2_relu</td><td>2</td><td>1</td><td>0</td><td>0</td>" in without
+    assert "<td>cnn-2_relu</td><td>2</td><td>1</td><td>0</td><td>0</td><td>0</td>" in without
 
 
 def test_the_page_says_what_the_task_does_without(page):

@@ -85,6 +85,10 @@ def test_filters_that_never_activate_have_no_matrix(sequences):
     # Active everywhere: all windows count, and nothing is clipped because no position is informative.
     assert found[1].sites == len(sequences) * (LENGTH - 21)
     assert (found[1].start, found[1].end) == (0, 20)
+    assert found[1].status == "ok"
+    flat = filter_matrices(network, sequences, FilterSettings(min_information=3))[1]
+    assert (flat.status, flat.bits) == ("uninformative", pytest.approx(0, abs=0.1))
+    np.testing.assert_array_equal(flat.ppm, found[1].ppm)
 
 
 @pytest.mark.parametrize("weight", [float("nan"), 1e3])

@@ -74,6 +74,7 @@ rule tomtom:
         exclude=lambda wildcards: task_of(wildcards).tomtom.exclude,
         engine=lambda wildcards: task_of(wildcards).tomtom.engine,
         e_value=lambda wildcards: task_of(wildcards).tomtom.e_value,
+        shuffles=lambda wildcards: task_of(wildcards).tomtom.shuffles,
         code=code("motifs/tomtom.py"),
     shell:
         r"""
@@ -91,6 +92,7 @@ rule tomtom:
             --database {input.database:q} \
             --engine {params.engine:q} \
             --e-value {params.e_value:q} \
+            --shuffles {params.shuffles} \
             --out {output.hits:q} \
             --provenance {output.provenance:q}
         """

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cisflow.attribution.references import is_its_only_shuffle
 from cisflow.attribution.store import Sequences
 from cisflow.errors import CisflowError
 from cisflow.evaluation.evaluate import read_sets
@@ -14,8 +15,12 @@ from cisflow.sequence import UNKNOWN
 log = logging.getLogger(__name__)
 
 
-def choose(dataset: str | Path, split: str, target: str | None, count: int) -> tuple[Sequences, int, str]:
-    """Return the first sequences of a split without unknown bases, and the number and the kind of the target.
+def choose(
+    dataset: str | Path, split: str, target: str | None, count: int, reference: str | None = None
+) -> tuple[Sequences, int, str]:
+    """Return the first sequences of a split that can be explained, and the number and the kind of the target.
+
+    Sequences with unknown bases are left out, and those of which all references would be themselves; they are counted.
 
     Parameters
     ----------
@@ -26,6 +31,8 @@ def choose(dataset: str | Path, split: str, target: str | None, count: int) -> t
         are positive for it are taken.
     count
         How many; fewer if there are not so many.
+    reference
+        Kind of shuffles that methods start from (see `references`), if one of them does.
 
     Raises
     ------
@@ -37,17 +44,24 @@ def choose(dataset: str | Path, split: str, target: str | None, count: int) -> t
     wanted = arrays["y"][:, number] == 1 if sets.kind == "binary" else np.ones(len(arrays["y"]), bool)
     known = (arrays["x"] != UNKNOWN).all(1)
     rows = np.flatnonzero(wanted & known)
+    left_out = {"unknown_bases": int((wanted & ~known).sum()), "low_complexity": 0}
+    if reference:
+        alone = is_its_only_shuffle(arrays["x"][rows], reference)
+        left_out["low_complexity"], rows = int(alone.sum()), rows[~alone]
     if not len(rows):
         raise CisflowError(
-            f"{dataset}: no sequence of the split '{split}' is positive for '{sets.targets[number]}' and free of "
-            f"unknown bases ({int(wanted.sum())} are positive). Choose another split or target under 'attribution'."
+            f"{dataset}: no sequence of the split '{split}' is positive for '{sets.targets[number]}', free of unknown "
+            f"bases and no plain repeat ({int(wanted.sum())} are positive). Choose another split or target under "
+            "'attribution'."
         )
     log.info(
         "explaining %d of %d sequences (left out for unknown bases: %d)",
-        min(count, len(rows)), int(wanted.sum()), int((wanted & ~known).sum()),
+        min(count, len(rows)), int(wanted.sum()), left_out["unknown_bases"],
     )  # fmt: skip
+    if left_out["low_complexity"]:
+        log.warning("left out, since all their shuffles are themselves: %d sequences", left_out["low_complexity"])
     rows = rows[:count]
-    return Sequences(arrays["x"][rows], arrays["id"][rows], rows), number, sets.kind
+    return Sequences(arrays["x"][rows], arrays["id"][rows], rows, left_out), number, sets.kind
 
 
 def find_target(targets: Sequence[str], target: str | int | None, dataset: str | Path) -> int:

@@ -109,11 +109,10 @@ def _by_reference(
         found = _PATHS[method](explained, ends.to(explained.device), start.to(explained.device), settings)
         slopes, difference = (part.detach().cpu().float() for part in found)
         steps = ends.unsqueeze(1) - start
-        yield (
-            _contribution(slopes, steps, start, settings.contribution[method]),
-            ends,
-            _error(slopes, steps, difference),
-        )
+        contribution = _contribution(slopes, steps, start, settings.contribution[method])
+        # Nothing is known of a sequence that has only itself to start from.
+        contribution[(steps == 0).flatten(1).all(1)] = torch.nan
+        yield contribution, ends, _error(slopes, steps, difference)
 
 
 def _along_references(explained: Explained, x: NDArray[np.uint8], method: str, settings: Settings, seed: int) -> Map:

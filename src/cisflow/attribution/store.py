@@ -6,7 +6,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +21,15 @@ SCHEMA = "attributions/1"
 
 @dataclass(frozen=True)
 class Sequences:
-    """What is explained: base indices x (n, length), identities (n,), and the rows of the split that they are."""
+    """What is explained: base indices x (n, length), identities (n,), and the rows of the split that they are.
+
+    `left_out` has the numbers of sequences of the split that cannot be explained, by reason.
+    """
 
     x: NDArray[np.uint8]
     id: NDArray[np.bytes_]
     rows: NDArray[np.int64]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

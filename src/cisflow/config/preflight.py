@@ -16,10 +16,12 @@ from cisflow.config.project import Project
 from cisflow.config.splitting import Splitting
 from cisflow.config.strict import listed
 from cisflow.config.tasks import Task
+from cisflow.datasets.hdf5 import sequence_length
 from cisflow.datasets.mat5 import is_mat5
 from cisflow.datasets.store import SPLITS
 from cisflow.errors import CisflowError
 from cisflow.io import check_written, h5_reader
+from cisflow.motifs.database import PROMISCUOUS
 from cisflow.pwm import read_meme
 from cisflow.sources.jaspar import release_ids
 from cisflow.tracks.beginnings import kind_of, wrong_beginning
@@ -81,10 +83,22 @@ def _of(project: Project, name: str, beginning: Callable[[str, str | None], str 
     dataset = task.dataset
     if dataset.kind == "hdf5":
         files = [] if dataset.source else [file for file in dataset.files() if Path(file).exists()]
-        return [f"dataset: {problem}" for file in files for problem in _problems(file, dataset)]
+        problems = [f"dataset: {problem}" for file in files for problem in _problems(file, dataset)]
+        return problems or list(_misfits_of_file(project, task))
     there = ((keys, file, kind) for keys, file, kind in _local(task) if Path(file).is_file())
     problems = ((keys, file, beginning(file, kind)) for keys, file, kind in there)
     return [f"{'.'.join(keys)}: {file}: {problem}" for keys, file, problem in problems if problem]
+
+
+def _misfits_of_file(project: Project, task: Task) -> Iterator[str]:
+    """Yield what of a task does not fit into the sequences of its HDF5 file, if it is there."""
+    dataset, split = task.dataset, SPLITS[0]
+    file = dataset.file.replace("{split}", split)
+    path = Path(project.root / project.source_file(dataset.source, file) if dataset.source else file)
+    # The arrays of a MATLAB 5 file would have to be unpacked; the jobs check it then.
+    if path.exists() and not is_mat5(path):
+        length = sequence_length(path, dataset.keys.x.format(split=split))
+        yield from (f"{'.'.join(keys)}: {text} ({file})." for keys, text in task.misfits(length))
 
 
 def missing_files(project: Project) -> dict[str, str]:
@@ -197,7 +211,7 @@ def _missing_motifs(project: Project, name: str, known: dict[str, set[str] | Non
 def _named_motifs(task: Task) -> Iterator[tuple[str, str, set[str]]]:
     """Yield the keys of a task that hold motif ids, the source that must have them, and the ids."""
     database = task.tomtom.database
-    yield "tomtom.exclude", database, set(task.tomtom.exclude)
+    yield "tomtom.exclude", database, {*task.tomtom.exclude} - {PROMISCUOUS}
     for factor, ids in task.ground_truth.items():
         yield f"ground_truth.{factor}", database, set(ids)
     for key in ("classes", "core", "background"):

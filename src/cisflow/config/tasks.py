@@ -39,6 +39,7 @@ from cisflow.models.zoo import (
     layers_over_bases,
     sizes,
 )
+from cisflow.motifs.database import PROMISCUOUS
 
 Activation = Annotated[
     Literal[(*ACTIVATIONS, *ACTIVATION_ALIASES)], AfterValidator(lambda name: ACTIVATION_ALIASES.get(name, name))
@@ -261,6 +262,9 @@ class Filters(Strict):
         0.5, description="Bits; the matrix is cut where it has less at its ends."
     )
     clip_pad: NonNegativeInt = Field(3, description="Positions kept beyond the cut.")
+    min_information: NonNegativeFloat = Field(
+        3.0, description="Bits in all; a matrix of less is 'uninformative', and not compared with known motifs."
+    )
 
 
 class Activations(Strict):
@@ -289,12 +293,20 @@ class Tomtom(Strict):
     """How the matrices are compared with known motifs."""
 
     database: Name = Field("jaspar2016", description="Source of the known motifs (config/sources.yaml).")
-    exclude: list[str] = Field([], description="Motif ids left out of the database.")
+    exclude: list[str] = Field(
+        [PROMISCUOUS],
+        description="Motif ids left out of the database; 'promiscuous' stands for matrices of JASPAR that match "
+        "filters without a motif.",
+    )
     engine: Literal["memelite", "meme", "auto"] = Field(
         "memelite",
         description="'meme': the MEME Suite's tomtom (licence: non-commercial use only); 'auto': it, if found.",
     )
     e_value: PositiveFloat = Field(0.1, description="Matches have at most this E-value.")
+    shuffles: NonNegativeInt = Field(
+        10,
+        description="Shuffled copies of each filter; what one of them matches as well is no label of the filter.",
+    )
 
 
 class Region(Strict):
@@ -510,20 +522,35 @@ class Task(Strict):
         return self
 
     @model_validator(mode="after")
-    def _windows_fit(self):
-        if self.filters is None:
-            return self
-        length = getattr(self.dataset, "length", None)
-        if length is not None and self.filters.window >= length:
-            text = f"{self.filters.window} bases do not fit into sequences of {length}"
-            raise KeyProblem(("filters", "window"), text)
+    def _has_room(self):
+        for keys, text in self.misfits(getattr(self.dataset, "length", None)):
+            raise KeyProblem(keys, text)
         return self
+
+    def misfits(self, length: int | None) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the keys of a task with a model that do not fit into sequences of a length, in bases, and why."""
+        if not self.model:
+            return
+        window = self.filters.window if self.filters else 0
+        if length and self.filters and window + 2 > length:
+            yield ("filters", "window"), f"{window} bases need sequences of {window + 2} or more, not {length}"
+        for name, gallery in self.attribution.galleries.items():
+            for key, text in _gallery_misfits(gallery, length) if gallery and length else ():
+                yield ("attribution", "galleries", name, key), text
+        window, sizes = self.modisco.window, self.modisco.sizes()
+        if length and window and window > length:
+            yield ("modisco", "window"), f"{window} bases do not fit into sequences of {length}"
+        room, needed = window or length, shortest(**sizes)
+        # The defaults of a task that nobody runs TF-MoDISco on are not refused here, but by the rule.
+        if room and room < needed and self.modisco.model_fields_set & {"window", *sizes}:
+            text = f"seqlets and patterns need {needed} bases, and there are {room} ({_listed(sizes)})"
+            yield ("modisco",), text
 
     @model_validator(mode="after")
     def _galleries_can_be_made(self):
-        length, runs = getattr(self.dataset, "length", None), self.runs()
+        runs = self.runs()
         for name, gallery in self.attribution.galleries.items():
-            for key, text in _problems(gallery, runs, self.trials, length) if gallery else ():
+            for key, text in _problems(gallery, runs, self.trials) if gallery else ():
                 raise KeyProblem(("attribution", "galleries", name, key), text)
             if gallery and gallery.among == "positives" and self.target_kind == "real":
                 raise KeyProblem(("attribution", "galleries", name, "among"), "positives needs binary labels")
@@ -554,19 +581,6 @@ class Task(Strict):
                 self.modisco_method()
             except ValueError as error:
                 raise KeyProblem(("modisco", "method"), str(error)) from None
-        return self
-
-    @model_validator(mode="after")
-    def _modisco_has_room(self):
-        length, window = getattr(self.dataset, "length", None), self.modisco.window
-        if window is not None and length is not None and window > length:
-            raise KeyProblem(("modisco", "window"), f"{window} bases do not fit into sequences of {length}")
-        sizes = self.modisco.sizes()
-        room, needed = window or length, shortest(**sizes)
-        if room is not None and room < needed and self.modisco.model_fields_set & {"window", *sizes}:
-            raise KeyProblem(
-                ("modisco",), f"seqlets and patterns need {needed} bases, and there are {room} ({_listed(sizes)})"
-            )
         return self
 
     @model_validator(mode="after")
@@ -722,16 +736,20 @@ def _fits_the_labels(training: Training, target_kind: str) -> None:
         raise KeyProblem(("training", "loss"), "binary_cross_entropy needs binary labels; take mean_squared_error")
 
 
-def _problems(gallery: Gallery, runs: Iterable[str], trials: int, length: int | None) -> Iterator[tuple[str, str]]:
+def _problems(gallery: Gallery, runs: Iterable[str], trials: int) -> Iterator[tuple[str, str]]:
     """Yield what of a gallery a task does not have: the key, and the problem."""
     for run in gallery.runs:
         if run not in runs:
             yield "runs", f"there is no run '{run}'.{did_you_mean(run, runs)}"
     if gallery.trial >= trials:
         yield "trial", f"there is no trial {gallery.trial}; trials are 0 to {trials - 1}"
-    if length and gallery.window and gallery.window[1] > length:
+
+
+def _gallery_misfits(gallery: Gallery, length: int) -> Iterator[tuple[str, str]]:
+    """Yield the keys of a gallery that do not fit into sequences of a length, in bases, and why."""
+    if gallery.window and gallery.window[1] > length:
         yield "window", f"it ends at {gallery.window[1]}, and the sequences have {length} bases"
-    if length and gallery.region and gallery.region.end - gallery.region.start != length:
+    if gallery.region and gallery.region.end - gallery.region.start != length:
         yield "region", f"it has {gallery.region.end - gallery.region.start} bases, and the model's sequences {length}"
 
 

@@ -156,6 +156,18 @@ class _Array:
         )
 
 
+def sequence_length(path: Path, key: str) -> int:
+    """Return the length, in bases, of the sequences of an array of an HDF5 file.
+
+    Raises
+    ------
+    CisflowError
+        The file cannot be read, or the array is not one of sequences.
+    """
+    with h5_reader(path) as h5:
+        return _Array(_File(path, h5, path.suffix == ".mat"), key, "biufOS").length()
+
+
 def _names(h5: h5py.File) -> list[str]:
     found: list[str] = []
     h5.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)

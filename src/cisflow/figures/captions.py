@@ -51,9 +51,11 @@ CAPTIONS = {
     ),
     "filters": (
         "Filters",
-        "Logos of the first trial (0 to 2 bits), under the filter's number and its best hit: ground truth in black, "
-        "another motif in grey, a dash for none. The first table counts the filters that have a hit, and, for what "
-        "chance gives, the same filters with shuffled positions; the others list the filters of the first runs.",
+        "Logos of the first trial (0 to 2 bits), under the filter's number and its best hit; where there is a ground "
+        "truth, its factors are in black and other motifs in grey. A dash: no hit, or only hits that shuffled copies "
+        "of the filter match as well. Uninformative filters are not compared. The first table counts the filters that "
+        "have a hit, and, for what chance gives, the same filters with shuffled positions; the others list the filters "
+        "of the first runs.",
     ),
     "sequences": (
         "Best-scoring sequences",

@@ -28,8 +28,9 @@ def logo_grid(
     labels: pl.DataFrame,
     columns: int,
     numbered: bool = False,
+    ground_truth: bool = True,
 ) -> list[Axes]:
-    """Draw the logos of all filters of one trial, each under the name of its best hit.
+    """Draw the logos of all filters of one trial, each under its label.
 
     Parameters
     ----------
@@ -38,11 +39,13 @@ def logo_grid(
     motifs
         Matrices by filter.
     labels
-        Rows of `labels.tsv` of that trial: a ground-truth factor is named in black, another motif in grey.
+        Rows of `labels.tsv` of that trial.
     columns
         Logos in a row.
     numbered
-        Whether the filter's number is put before the name.
+        Whether the filter's number is put before the label.
+    ground_truth
+        Whether there is one: then only its factors are named in black, and other motifs in grey.
     """
     rows = -(-len(labels) // columns)
     grid = place.subgridspec(rows, columns, hspace=0.9, wspace=0.12)
@@ -51,12 +54,19 @@ def logo_grid(
     for number, row in enumerate(labels.iter_rows(named=True)):
         axes = figure.add_subplot(grid[divmod(number, columns)])
         draw_logo(axes, motifs.get(row["filter"]), width)
-        text = row["factor"] or row["target_name"] or "–"
+        named = row["factor"] or row["target_name"]
+        text = named or _no_name(row["status"])
         text = f"{row['filter'].removeprefix('filter')}: {text}" if numbered else text
-        axes.set_title(text, fontsize=5, pad=1.5, color=BLACK if row["factor"] else GREY)
+        right = row["factor"] or (named and not ground_truth)
+        axes.set_title(text, fontsize=5, pad=1.5, color=BLACK if right else GREY)
         drawn.append(axes)
     _bits_axis(drawn[0])
     return drawn
+
+
+def _no_name(status: str | None) -> str:
+    """Return what stands for the name of a filter without one: its status if that is why, else a dash."""
+    return "–" if status in (None, "ok") else status
 
 
 def _bits_axis(axes: Axes) -> None:

@@ -14,7 +14,7 @@ from cisflow import __version__
 from cisflow.figures.captions import CAPTIONS, LEFT_OUT
 from cisflow.figures.read import dataset_tables, match_table
 from cisflow.io import atomic
-from cisflow.tables import FILTERS, METRICS, TOMTOM, read_tsv
+from cisflow.tables import FILTERS, METRICS, TOMTOM, UNINFORMATIVE, read_tsv
 
 # Runs whose filters are listed, and hits of a filter.
 LISTED, HITS = 4, 3
@@ -145,7 +145,9 @@ def _filter_tables(motifs: Motifs) -> Iterator[Table]:
     first = pl.col("trial") == filters["trial"].min()
     filters, hits = filters.filter(first), hits.filter(first)
     matrices = filters.group_by("run", maintain_order=True).agg(
-        pl.len().alias("filters"), (pl.col("status") == "ok").sum().alias("with a matrix")
+        pl.len().alias("filters"),
+        pl.col("status").is_in(["ok", UNINFORMATIVE]).sum().alias("with a matrix"),
+        (pl.col("status") == UNINFORMATIVE).sum().alias(UNINFORMATIVE),
     )
     for kind, column in (("filters", "with a hit"), ("shuffled", "shuffled ones with a hit")):
         count = pl.col("query").n_unique().alias(column)

@@ -149,14 +149,14 @@ def _lines(axes: Axes, table: pl.DataFrame, column: str) -> None:
 
 
 def filters(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
-    """Draw the logos of the filters of the first trial of each run, each under the name of its best hit.
+    """Draw the logos of the filters of the first trial of each run, each under its label.
 
     Parameters
     ----------
     tables
         Paths of `labels` and `motifs`.
     settings
-        `runs`: at most this many are drawn.
+        `runs`: at most this many are drawn. `ground_truth`, if it is there: whether the task has one.
     """
     labels = label_table(tables["labels"])
     labels = labels.filter(pl.col("trial") == labels["trial"].min())
@@ -168,12 +168,14 @@ def filters(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:
         figure, top = new_figure(TWO_COLUMNS, sum(heights) + 10 * len(heights)), 8
         for height, (run, part) in zip(heights, parts.items(), strict=True):
             motifs = filter_motifs(tables["motifs"], run, part["trial"][0])
-            drawn = logo_grid(figure, strip(figure, top, height, left=6), motifs, part, columns, numbered=True)
+            place, truth = strip(figure, top, height, left=6), settings.get("ground_truth", True)
+            drawn = logo_grid(figure, place, motifs, part, columns, numbered=True, ground_truth=truth)
             heading = {"fontsize": 7, "fontweight": "bold"}
             drawn[0].annotate(run, (0, 1), (0, 9), "axes fraction", "offset points", **heading)
             top += height + 10
     table = labels.filter(pl.col("run").is_in(shown))
-    return figure, table.select("run", "trial", "filter", "factor", "target", "target_name", "e_value", "q_value")
+    shown = ("run", "trial", "filter", "status", "factor", "target", "target_name", "e_value", "q_value", "withheld")
+    return figure, table.select(shown)
 
 
 def sequences(tables: Mapping[str, str], settings: Mapping[str, Any]) -> Drawn:

@@ -6,7 +6,7 @@ fraction of its maximum over all sequences; the matrix is the mean of the one-ho
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from cisflow.errors import CisflowError
 from cisflow.models.convnet import ConvNet, one_hot
 from cisflow.motifs.consensus import consensus
 from cisflow.pwm import Motif, information
+from cisflow.tables import UNINFORMATIVE
 
 BATCH = 500
 
@@ -36,6 +37,8 @@ class FilterSettings:
     clip_information, clip_pad
         The matrix is cut to its first and last position of more than this information (bits), and this many more
         positions on either side.
+    min_information
+        A matrix of less information (bits, summed over its positions) is 'uninformative'.
     """
 
     layer: str = "first"
@@ -43,6 +46,7 @@ class FilterSettings:
     window: int = 20
     clip_information: float = 0.5
     clip_pad: int = 3
+    min_information: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class Filter:
     start, end
         The part of the window that the clipping kept.
     status
-        'ok', 'never active' (the maximum is not above zero), 'too few sites', or 'not finite' (the maximum).
+        'ok', 'uninformative' (it has a matrix), 'never active' (the maximum is not above zero), 'too few sites', or
+        'not finite' (the maximum).
     """
 
     number: int
@@ -118,8 +123,13 @@ def filter_matrices(model: ConvNet, x: NDArray[np.uint8], settings: FilterSettin
     Raises
     ------
     CisflowError
-        The layer does not exist, or has not one value a base.
+        The layer does not exist, or has not one value a base; or no window fits into the sequences.
     """
+    if settings.window + 2 > x.shape[1]:
+        raise CisflowError(
+            f"filters.window: {settings.window} bases need sequences of {settings.window + 2} or more, not "
+            f"{x.shape[1]}. Take a smaller window."
+        )
     maxima = _maxima(model, x, settings.layer)
     counts, sites = _count_windows(model, x, maxima, settings)
     return [
@@ -181,7 +191,8 @@ def _filter(number: int, counts: NDArray, sites: int, maximum: float, settings: 
         return Filter(number, None, sites, maximum, 0, 0, status)
     ppm = counts / sites
     start, end = clip(ppm, settings.clip_information, settings.clip_pad)
-    return Filter(number, ppm[:, start:end], sites, maximum, start, end, "ok")
+    found = Filter(number, ppm[:, start:end], sites, maximum, start, end, "ok")
+    return replace(found, status=UNINFORMATIVE) if found.bits < settings.min_information else found
 
 
 def _status(maximum: float, sites: int) -> str:

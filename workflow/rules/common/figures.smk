@@ -50,7 +50,8 @@ def plot_settings(wildcards):
     """Return what a standard figure is told about its task."""
     task = task_of(wildcards)
     if wildcards.plot not in OF_HEADS:
-        return as_json({"runs": 4, "limits": task.attribution.limits})
+        truth = {} if task.ground_truth else {"ground_truth": False}
+        return as_json({"runs": 4, "limits": task.attribution.limits} | truth)
     drawn = task.evaluation.drawn
     split = drawn.split if drawn.split in task.evaluation.splits else task.evaluation.splits[-1]
     tracks = drawn.along if wildcards.plot == "chromosomes" else drawn.tracks

@@ -69,6 +69,9 @@ def model_of(wildcards):
 def filter_settings(wildcards):
     """Return how filters become matrices: as the task says, but at the threshold that the output names, if it does."""
     settings = task_of(wildcards).filters.model_dump(exclude={"split", "thresholds"})
+    if not settings["min_information"]:
+        # As it was before there was this key.
+        del settings["min_information"]
     if hasattr(wildcards, "threshold"):
         settings["threshold"] = threshold_of(wildcards)
     return as_json(settings)

@@ -11,7 +11,7 @@ from cisflow.attribution.choose import choose
 from cisflow.attribution.explained import Explained
 from cisflow.attribution.maps import reduce
 from cisflow.attribution.methods import attribute
-from cisflow.attribution.presets import METHODS, PRESETS, resolve
+from cisflow.attribution.presets import METHODS, PRESETS, REFERENCED, resolve
 from cisflow.attribution.quality import quality_rows
 from cisflow.attribution.references import reference_seed
 from cisflow.attribution.store import write_map
@@ -47,7 +47,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     device = choose_device(args.device)
     settings = resolve(args.preset, args.changes)
-    sequences, target, kind = choose(args.dataset, args.split, args.target, args.sequences)
+    reference = settings.reference if set(args.methods) & set(REFERENCED) else None
+    sequences, target, kind = choose(args.dataset, args.split, args.target, args.sequences, reference)
     other_strand = reverse_complement(sequences.x[:TURNED])
     # The same references for every run and trial, so that their maps differ by the models alone.
     seed, source, rows = reference_seed(args.task), {Path(args.dataset).name: sha256(args.dataset)}, []
@@ -66,6 +67,7 @@ def main() -> None:
         rows += quality_rows({"task": args.task, **describe(trial)}, maps, reduced, turned)
     write_tsv(args.out / "quality.tsv", ATTRIBUTION_QUALITY, rows)
     parameters = {"preset": args.preset, "settings": asdict(settings), "sequences": len(sequences.x)}
+    parameters |= {"left_out": sequences.left_out}
     inputs = [args.dataset, *checkpoint_files([args.run])]
     record(args.out / "provenance.json", inputs, parameters, started, device=str(device))
 

@@ -45,7 +45,7 @@ def main() -> None:
     args = flags.parse_args()
     torch.set_num_threads(args.threads)
     device, settings = choose_device(args.device), resolve(args.preset, args.changes)
-    sequences, target, kind = choose(args.dataset, args.split, args.target, args.sequences)
+    sequences, target, kind = choose(args.dataset, args.split, args.target, args.sequences, settings.reference)
     motif = bits(read_truth(args.dataset, args.split, sequences.id)) > INFORMATIVE
     probability = kind == "binary" and settings.output == "probability"
     # The same references for every run and trial, as for the maps.

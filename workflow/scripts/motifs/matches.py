@@ -20,7 +20,11 @@ def main() -> None:
     matches, labels = matches_of_task(filters, hits, args.ground_truth)
     write_tsv(args.matches, MATCHES, matches)
     write_tsv(args.labels, LABELS, labels)
-    logging.info("%d trials, %d filters", len(matches) // 2, len(labels))
+    counted = {name: sum(row[name] for row in matches[::2]) for name in ("uninformative", "withheld")}
+    logging.info(
+        "%d trials, %d filters, of which %d are uninformative; the best hit of %d is withheld, since shuffled copies "
+        "of the filter match it as well", len(matches) // 2, len(labels), counted["uninformative"], counted["withheld"],
+    )  # fmt: skip
 
 
 run(main)
