@@ -507,7 +507,7 @@ def test_users_own_files_are_opened_before_anything_runs(root, tmp_path, monkeyp
         ("filters: {window: 18}", []),
         ("", ["filters.window: 20 bases need sequences of 22 or more, not 20 (mine.h5)."]),
         (
-            "filters: {window: 9}\n    modisco: {window: 21, size: 5, seqlet_flank_size: 1, trim_size: 5, "
+            "filters: {window: 9}\n    modisco: {window: 21, size: 6, seqlet_flank_size: 1, trim_size: 6, "
             "initial_flank_to_add: 1}",
             ["modisco.window: 21 bases do not fit into sequences of 20 (mine.h5)."],
         ),
