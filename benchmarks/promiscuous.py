@@ -1,4 +1,4 @@
-"""Which matrices of JASPAR match filters that are no motifs: they are left out of comparisons (`cisflow.motifs.database`).
+"""Which matrices of JASPAR match filters that are no motifs, so that comparisons leave them out (`motifs.database`).
 
     python benchmarks/promiscuous.py [--filters 3000]
 

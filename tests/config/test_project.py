@@ -506,10 +506,15 @@ def test_users_own_files_are_opened_before_anything_runs(root, tmp_path, monkeyp
     [
         ("filters: {window: 18}", []),
         ("", ["filters.window: 20 bases need sequences of 22 or more, not 20 (mine.h5)."]),
-        ("filters: {window: 9}\n    modisco: {window: 21}", [
-            "modisco.window: 21 bases do not fit into sequences of 20 (mine.h5).",
-            "modisco: seqlets and patterns need ",
-        ]),
+        (
+            "filters: {window: 9}\n    modisco: {window: 21, size: 6, seqlet_flank_size: 1, trim_size: 6, "
+            "initial_flank_to_add: 1}",
+            ["modisco.window: 21 bases do not fit into sequences of 20 (mine.h5)."],
+        ),
+        (
+            "filters: {window: 9}\n    modisco: {size: 11}",
+            ["modisco: seqlets and patterns need 50 bases, and there are 20 (size: 11,"],
+        ),
         (
             "filters: {window: 9}\n    attribution: {galleries: {a: {rows: [0], window: [3, 21]}}}",
             ["attribution.galleries.a.window: it ends at 21, and the sequences have 20 bases (mine.h5)."],

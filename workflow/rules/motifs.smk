@@ -92,7 +92,7 @@ rule tomtom:
             --database {input.database:q} \
             --engine {params.engine:q} \
             --e-value {params.e_value:q} \
-            --shuffles {params.shuffles} \
+            --shuffles {params.shuffles:q} \
             --out {output.hits:q} \
             --provenance {output.provenance:q}
         """
