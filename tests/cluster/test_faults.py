@@ -19,6 +19,7 @@ import yaml
 
 from tests.cluster import faults
 from tests.cluster.conftest import Slurm, fill_in
+from tests.limits import LIMIT
 from tests.workflow.conftest import USER_TASK, copy_of_repository, environment, succeed, write_user_data
 
 # Long enough to be disturbed half-way; its state is saved several times a second.
@@ -33,8 +34,6 @@ TASK = (
 RESULTS = "results/tasks/mine"
 RUN = f"{RESULTS}/runs/cnn-50_relu"
 LOG = "results/logs/training/mine/cnn-50_relu.log"
-# Seconds; nothing may take longer.
-LIMIT = 240
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = LIMIT) -> None:
