@@ -5,9 +5,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The version that the tests run with. pip takes the build that your index offers: on Linux that is the one with CUDA,
-# of several gigabytes; a CPU build serves as well (see the README).
+# The version that the tests run with.
 TORCH := torch==2.13.0
+# Its build: auto (without an NVIDIA driver the CPU build, if it can be had), cpu, or cuda, of several gigabytes.
+TORCH_BUILD ?= auto
+# Where CPU builds are, if pip's own sources have none.
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 RUN := PATH="$(abspath $(BIN)):$$PATH"
 SCALE := --configfile config/two-core/config.yaml --
 
@@ -25,7 +28,7 @@ help:
 	@echo "make figures-demo  environment, then every figure that needs no large download, at demo scale"
 	@echo "make test          environment, then the test suite"
 	@echo "make test-cluster  the tests on a real Slurm of one node, as root on Debian (installs its packages)"
-	@echo "make environment   only the environment, in $(VENV)"
+	@echo "make environment   only the environment, in $(VENV); TORCH_BUILD=cpu or cuda chooses the build of PyTorch"
 	@echo "make test-environments  of the suite what runs rules in the environments of their families"
 	@echo "make lint          linters and formatters, without changing anything"
 	@echo "make format        format Python and Snakemake files"
@@ -46,7 +49,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@echo "[1/4] making the environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "[2/4] installing $(TORCH)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	@$(BIN)/python workflow/envs/install_torch.py "$(TORCH)" --build "$(TORCH_BUILD)" --cpu-index "$(TORCH_CPU_INDEX)"
 	@echo "[3/4] installing the other packages of requirements.lock (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
