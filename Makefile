@@ -20,7 +20,7 @@ VALIDATOR := .venv-validator
 CUDA := 12.9
 CONDA := conda
 
-.PHONY: help environment demo figures-demo test test-cluster test-environments lint format pins modules check-conda reproduction benchmark-keras verify-basenji2 clean
+.PHONY: help environment demo figures-demo test test-cluster test-environments test-other-build check-other-build lint format pins modules check-conda reproduction benchmark-keras verify-basenji2 clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make test-cluster  the tests on a real Slurm of one node, as root on Debian (installs its packages)"
 	@echo "make environment   only the environment, in $(VENV); TORCH_BUILD=cpu or cuda chooses the build of PyTorch"
 	@echo "make test-environments  of the suite what runs rules in the environments of their families"
+	@echo "make test-other-build   of the suite what depends on PyTorch's build, with the one that $(VENV) lacks (CUDA: 6.3 GB)"
 	@echo "make lint          linters and formatters, without changing anything"
 	@echo "make format        format Python and Snakemake files"
 	@echo "make modules FOLDER=…   environments and module files of all families, by pip, for clusters without conda"
@@ -68,6 +69,21 @@ figures-demo: environment
 
 test: environment $(VALIDATOR)/ready
 	$(RUN) python -m pytest -n 2 --dist loadfile
+
+# Users have either build of PyTorch. In an environment with the one that $(VENV) lacks: what a build decides, which is the
+# packages that come with it, and the numbers that it computes. The rest of the suite would be the same once more.
+OTHER := .venv-other-build
+OTHER_BUILD = $$($(BIN)/python -c 'from importlib.metadata import version; \
+  print("cuda" if version("torch").endswith("+cpu") else "cpu")')
+OF_A_BUILD := tests/environments tests/models tests/attribution tests/test_house.py
+
+test-other-build: environment
+	$(MAKE) environment VENV=$(OTHER) TORCH_BUILD="$(OTHER_BUILD)"
+	PATH="$(abspath $(OTHER)/bin):$$PATH" python -m pytest -n 2 --dist loadfile $(OF_A_BUILD)
+
+# Whether that can be had, and if not, why.
+check-other-build: environment
+	@$(BIN)/python workflow/envs/install_torch.py "$(TORCH)" --build "$(OTHER_BUILD)" --cpu-index "$(TORCH_CPU_INDEX)" --check .
 
 # The validator of RO-Crates (cisflow crate), in an environment of its own, for its tests.
 $(VALIDATOR)/ready: tests/records/validator.lock
@@ -142,4 +158,4 @@ else
 endif
 
 clean:
-	rm -rf $(VENV) $(VALIDATOR)
+	rm -rf $(VENV) $(VALIDATOR) $(OTHER)

@@ -1,4 +1,4 @@
-"""`make environment` takes the build of PyTorch that fits the machine. pip is real; wheels and indexes are made here."""
+"""`make environment` takes the build of PyTorch that fits the machine. pip is real, wheels and indexes are small."""
 
 import subprocess
 import sys

@@ -21,6 +21,8 @@ BUILDS = {
     "cpu": "the CPU build",
     "cuda": "what pip chooses among the others",
 }
+# Bytes of a whole environment, and of what is downloaded for it.
+ROOM = {"cpu": 4e9, "cuda": 10e9}
 # An index that does not answer at once is passed over.
 PROBE = ("--timeout", "10", "--retries", "0")
 
@@ -63,6 +65,18 @@ def install_cpu(release: str, index: str) -> bool:
     return install(f"torch=={wanted}", f"{SIZES['cpu']}, from {index}", *source, "--no-deps")
 
 
+def check(release: str, build: str, index: str, folder: Path) -> None:
+    """Exit with the reason if an environment with this build cannot be made in a folder; install nothing."""
+    builds = offered(release)
+    if build == "cpu" and release + CPU not in builds:
+        builds = offered(release, "--index-url", index, *PROBE)
+    if not any((version == release + CPU) == (build == "cpu") for version in builds):
+        sys.exit(f"no package index that can be reached has the {build} build of torch {release}")
+    free = shutil.disk_usage(folder).free
+    if free < ROOM[build]:
+        sys.exit(f"{ROOM[build] / 1e9:.0f} GB are needed in {folder}, and {free / 1e9:.0f} GB are free")
+
+
 def install_other(release: str, build: str) -> bool:
     """Install the build that pip chooses: any, or any but the CPU build."""
     builds = [version for version in offered(release) if build == "auto" or version != release + CPU]
@@ -77,10 +91,14 @@ def main() -> None:
     flags.add_argument("requirement", help="torch==VERSION")
     flags.add_argument("--build", default="auto", help="; ".join(f"{name}: {text}" for name, text in BUILDS.items()))
     flags.add_argument("--cpu-index", required=True, help="a package index with CPU builds")
+    flags.add_argument("--check", type=Path, metavar="FOLDER", help="only tell why it cannot be installed there, if so")
     args = flags.parse_args()
     release = args.requirement.removeprefix("torch==")
     if args.build not in BUILDS:
         sys.exit(f"TORCH_BUILD is one of {', '.join(BUILDS)}, not {args.build!r}")
+    if args.check:
+        check(release, args.build, args.cpu_index, args.check)
+        return
     # Elsewhere than on Linux there is no build with CUDA.
     prefers_cpu = args.build == "auto" and platform.system() == "Linux" and not has_driver()
     if prefers_cpu:
