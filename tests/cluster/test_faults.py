@@ -238,7 +238,10 @@ def test_out_of_time(work, unharmed):
     ended(work, job, "TIMEOUT")
     unharmed()
     assert "run again to go on from there" in work.log_of(job)
-    assert [(row["State"], row["TimelimitRaw"]) for row in work.attempts()] == [("TIMEOUT", "1"), ("COMPLETED", "2")]
+    # Two attempts, or more on a slow machine.
+    *before, last = [row["State"] for row in work.attempts()]
+    assert (set(before), last) == ({"TIMEOUT"}, "COMPLETED")
+    assert [row["TimelimitRaw"] for row in work.attempts()] == [str(n + 1) for n in range(len(before) + 1)]
 
 
 def test_requeued(work, unharmed):
