@@ -20,7 +20,7 @@ VALIDATOR := .venv-validator
 CUDA := 12.9
 CONDA := conda
 
-.PHONY: help environment demo figures-demo test test-cluster test-environments test-other-build check-other-build lint format pins modules check-conda reproduction benchmark-keras verify-basenji2 clean
+.PHONY: help environment demo figures-demo test test-cluster test-environments other-build test-other-build check-other-build lint format pins modules check-conda reproduction benchmark-keras verify-basenji2 clean
 .DEFAULT_GOAL := help
 
 help:
@@ -77,8 +77,10 @@ OTHER_BUILD = $$($(BIN)/python -c 'from importlib.metadata import version; \
   print("cuda" if version("torch").endswith("+cpu") else "cpu")')
 OF_A_BUILD := tests/environments tests/models tests/attribution tests/test_house.py
 
-test-other-build: environment
+other-build: environment
 	$(MAKE) environment VENV=$(OTHER) TORCH_BUILD="$(OTHER_BUILD)"
+
+test-other-build: other-build
 	PATH="$(abspath $(OTHER)/bin):$$PATH" python -m pytest -n 2 --dist loadfile $(OF_A_BUILD)
 
 # Whether that can be had, and if not, why.
