@@ -5,9 +5,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The version that the tests run with. pip takes the build that your index offers: on Linux that is the one with CUDA,
-# of several gigabytes; a CPU build serves as well (see the README).
+# The version that the tests run with.
 TORCH := torch==2.13.0
+# Its build: auto (without an NVIDIA driver the CPU build, if it can be had), cpu, or cuda, of several gigabytes.
+TORCH_BUILD ?= auto
+# Where CPU builds are, if pip's own sources have none.
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 RUN := PATH="$(abspath $(BIN)):$$PATH"
 SCALE := --configfile config/two-core/config.yaml --
 
@@ -17,7 +20,7 @@ VALIDATOR := .venv-validator
 CUDA := 12.9
 CONDA := conda
 
-.PHONY: help environment demo figures-demo test test-cluster test-environments lint format pins modules check-conda reproduction benchmark-keras verify-basenji2 clean
+.PHONY: help environment demo figures-demo test test-cluster test-environments other-build test-other-build check-other-build lint format pins modules check-conda reproduction benchmark-keras verify-basenji2 clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,8 +28,9 @@ help:
 	@echo "make figures-demo  environment, then every figure that needs no large download, at demo scale"
 	@echo "make test          environment, then the test suite"
 	@echo "make test-cluster  the tests on a real Slurm of one node, as root on Debian (installs its packages)"
-	@echo "make environment   only the environment, in $(VENV)"
+	@echo "make environment   only the environment, in $(VENV); TORCH_BUILD=cpu or cuda chooses the build of PyTorch"
 	@echo "make test-environments  of the suite what runs rules in the environments of their families"
+	@echo "make test-other-build   of the suite what depends on PyTorch's build, with the one that $(VENV) lacks (CUDA: 6.3 GB)"
 	@echo "make lint          linters and formatters, without changing anything"
 	@echo "make format        format Python and Snakemake files"
 	@echo "make modules FOLDER=…   environments and module files of all families, by pip, for clusters without conda"
@@ -46,7 +50,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@echo "[1/4] making the environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "[2/4] installing $(TORCH)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	@$(BIN)/python workflow/envs/install_torch.py "$(TORCH)" --build "$(TORCH_BUILD)" --cpu-index "$(TORCH_CPU_INDEX)"
 	@echo "[3/4] installing the other packages of requirements.lock (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -65,6 +69,23 @@ figures-demo: environment
 
 test: environment $(VALIDATOR)/ready
 	$(RUN) python -m pytest -n 2 --dist loadfile
+
+# Users have either build of PyTorch. In an environment with the one that $(VENV) lacks: what a build decides, which is the
+# packages that come with it, and the numbers that it computes. The rest of the suite would be the same once more.
+OTHER := .venv-other-build
+OTHER_BUILD = $$($(BIN)/python -c 'from importlib.metadata import version; \
+  print("cuda" if version("torch").endswith("+cpu") else "cpu")')
+OF_A_BUILD := tests/environments tests/models tests/attribution tests/test_house.py
+
+other-build: environment
+	$(MAKE) environment VENV=$(OTHER) TORCH_BUILD="$(OTHER_BUILD)"
+
+test-other-build: other-build
+	PATH="$(abspath $(OTHER)/bin):$$PATH" python -m pytest -n 2 --dist loadfile $(OF_A_BUILD)
+
+# Whether that can be had, and if not, why.
+check-other-build: environment
+	@$(BIN)/python workflow/envs/install_torch.py "$(TORCH)" --build "$(OTHER_BUILD)" --cpu-index "$(TORCH_CPU_INDEX)" --check .
 
 # The validator of RO-Crates (cisflow crate), in an environment of its own, for its tests.
 $(VALIDATOR)/ready: tests/records/validator.lock
@@ -139,4 +160,4 @@ else
 endif
 
 clean:
-	rm -rf $(VENV) $(VALIDATOR)
+	rm -rf $(VENV) $(VALIDATOR) $(OTHER)

@@ -27,11 +27,12 @@ from cisflow.tracks.intervals import NARROW_PEAK, read_intervals
 from tests.datasets.test_tfrecord import LAYOUTS, SHAPE
 from tests.datasets.test_tfrecord import rows as tfrecord_rows
 from tests.datasets.test_tfrecord import write as write_tfrecords
+from tests.limits import LIMIT
 from tests.tracks.signals import SIZES, random_rows, reads_of, settings, write_bam, write_bedgraph, write_bigwig
 from tests.tracks.test_liftover import random_chains
 
 # No reader of these small files needs as much; one that asks for it would end many machines.
-MEMORY, SECONDS = 4 << 30, 20
+MEMORY = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def outcome(case: Case, folder: Path, data: bytes, whole: object) -> str:
     """Read a damaged file; return 'refused', 'as whole', 'other' or, of a defect, 'WRONG' and why."""
     for name, content in {case.name: case.data, **case.beside, case.damaged or case.name: data}.items():
         (folder / name).write_bytes(content)
-    signal.alarm(SECONDS)
+    signal.alarm(LIMIT)
     try:
         found = case.read(folder / case.name)
     except CisflowError as error:

@@ -85,6 +85,21 @@ def test_conda_files_are_what_make_pins_writes(root):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+# What tests wait for, and how long something took, held against a number.
+LIMITS = r"timeout=\d|timeout\(\d|\.wait\(\d|alarm\([1-9]|(monotonic|perf_counter|time)\(\) - \w+ <=? *\d"
+
+
+def test_the_limits_of_tests_are_in_one_place(root):
+    """tests/limits.py, which is generous: a number in a test is what one machine happens to meet."""
+    found = [
+        f"{path.relative_to(root)}: {line.strip()}"
+        for path in (root / "tests").rglob("*.py")
+        for line in path.read_text().splitlines()
+        if re.search(LIMITS, line) and "LIMITS = " not in line
+    ]
+    assert found == []
+
+
 def lines(path) -> set[str]:
     return {line.strip() for line in path.read_text().splitlines() if not line.startswith("#")}
 

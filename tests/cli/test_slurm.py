@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.slurm_answers import ANSWERS, CONFIG, NODES, cluster, programs
+from tests.limits import HANG, LIMIT
 
 from cisflow.cli.cluster.misfits import misfits, partitions_told, reachable
 from cisflow.cli.cluster.slurm import (
@@ -252,10 +253,10 @@ def test_a_thousand_nodes_take_six_short_calls(path, monkeypatch):
 
 
 def test_a_command_that_hangs_is_ended_with_its_children(path):
-    path(scontrol="sleep 60 & wait", sacctmgr="echo 'sacctmgr: error: slurm_persist_conn_open' >&2; exit 1")
+    path(scontrol=f"sleep {HANG} & wait", sacctmgr="echo 'sacctmgr: error: slurm_persist_conn_open' >&2; exit 1")
     start = time.monotonic()
     answers = ask_all(seconds=1)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < LIMIT
     assert str(answers["config"]) == "'scontrol show config' gave no answer in 1 s."
     assert "sacctmgr: error: slurm_persist_conn_open" in str(answers["associations"])
     assert read_cluster(answers).associations is None

@@ -4,6 +4,7 @@ import math
 import os
 
 import pytest
+from tests.limits import HANG
 
 from cisflow.cli.cluster import space
 from cisflow.cli.cluster.space import (
@@ -65,7 +66,7 @@ def test_the_quota_of_a_folders_own_file_system_is_asked(tmp_path, monkeypatch):
     assert quota_room(tmp_path) == Room(0, 10_000, "your quota")
     monkeypatch.setattr(space, "mount_of", lambda folder: Mount("x", "/lustre/work", "lustre"))
     assert quota_room(tmp_path).bytes == 2_000_000 * 1024
-    (tmp_path / "lfs").write_text("#!/bin/sh\nsleep 60\n")
+    (tmp_path / "lfs").write_text(f"#!/bin/sh\nsleep {HANG}\n")
     assert quota_room(tmp_path, seconds=0.5) is None
 
 

@@ -18,8 +18,6 @@ from tests.workflow.conftest import copy_of_repository, environment
 
 HERE = Path(__file__).parent
 SCRIPT = HERE / "slurm.sh"
-# Seconds that a test may take.
-TIMEOUT = 600
 PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "sacct", "munged", "mariadbd")
 
 # What stands in angle brackets in profiles/slurm, for this cluster.
@@ -31,7 +29,6 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("cluster")
-            item.add_marker(pytest.mark.timeout(TIMEOUT))
             if not named:
                 item.add_marker(pytest.mark.skip(reason="needs a Slurm of its own, and minutes: make test-cluster"))
 
@@ -112,7 +109,7 @@ def slurm(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def node_takes_jobs(request):
-    """Fail at once, and not after minutes, where an earlier test has left the node in a state that takes no jobs."""
+    """Fail here, and not in a later wait, where an earlier test has left the node in a state that takes no jobs."""
     if "slurm" in request.fixturenames:
         request.getfixturevalue("slurm").script("ready")
 

@@ -36,6 +36,9 @@ pid_of() { cat "$ROOT/run/$1.pid" 2>/dev/null; }
 # A daemon whose parent is an init that does not reap stays as a zombie, which is not alive.
 alive() { local pid; pid=$(pid_of "$1") && [ -n "$pid" ] && grep -q '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null; }
 
+# Seconds that anything may take (tests/limits.py has those of the tests).
+LIMIT=300
+
 # wait_for <seconds> <command...>: until the command succeeds
 wait_for() {
   local end=$((SECONDS + $1)); shift
@@ -136,13 +139,13 @@ start_accounting() {
       --pid-file="$ROOT/run/mariadbd.pid" --port=$((PORT + 3)) --bind-address=127.0.0.1 \
       --innodb-buffer-pool-size=64M --innodb-log-file-size=16M --innodb-lock-wait-timeout=900 \
       --innodb-flush-log-at-trx-commit=0 > "$ROOT/log/mariadbd.log" 2>&1 < /dev/null &
-    wait_for 30 $MYSQL --execute "select 1"
+    wait_for $LIMIT $MYSQL --execute "select 1"
     $MYSQL --execute "create database if not exists slurm_acct_db;
       create user if not exists 'slurm'@'%' identified by 'cisflow'; grant all on slurm_acct_db.* to 'slurm'@'%'"
   fi
   alive slurmdbd || slurmdbd
   # It asks for ever where nobody answers.
-  wait_for 30 timeout 5 sacctmgr -n show cluster || {
+  wait_for $LIMIT timeout 5 sacctmgr -n show cluster || {
     echo "slurm.sh: if slurmdbd could not resolve \"(null)\", this machine has no address besides 127.0.0.1, and" \
       "this gives it one: ip addr add 192.0.2.1/24 dev lo" >&2
     exit 1
@@ -163,17 +166,17 @@ up() {
   [ "$ACCOUNTING" = no ] || start_accounting
   alive slurmctld || slurmctld
   alive slurmd || slurmd -N "$NODE"
-  wait_for 30 node_is_up
+  wait_for $LIMIT node_is_up
 }
 
 # Make slurmd register at once, or steps wait for the next time that slurmctld asks for it (up to two minutes).
 start_controller() {
   alive slurmctld || slurmctld
-  wait_for 30 scontrol ping
+  wait_for $LIMIT scontrol ping
   kill -HUP "$(pid_of slurmd)"
   # One that was killed has forgotten what it had not written yet: that the node was resumed, too.
   [[ $(sinfo -h -n "$NODE" -p cpu -o %T) != drain* ]] || scontrol update NodeName="$NODE" State=RESUME
-  wait_for 30 node_is_up
+  wait_for $LIMIT node_is_up
 }
 
 down() {
@@ -196,12 +199,12 @@ case ${1:-} in
   installed) for name in $DAEMONS sacct; do command -v "$name" > /dev/null || exit 1; done ;;
   up) up ;;
   down) down ;;
-  ready) wait_for 30 node_is_up || { sinfo --long --Node >&2; exit 1; } ;;
+  ready) wait_for $LIMIT node_is_up || { sinfo --long --Node >&2; exit 1; } ;;
   status) sinfo -N -o '%N %P %T %c %m %G' && squeue -a -o '%i %P %j %T %r %b' ;;
   env) echo "export SLURM_CONF='$SLURM_CONF' PATH='$ROOT/bin':\$PATH" ;;
   kill-ctld) kill -9 "$(pid_of slurmctld)" ;;
   start-ctld) start_controller ;;
   drain) scontrol update NodeName="$NODE" State=DRAIN Reason=test ;;
-  resume) scontrol update NodeName="$NODE" State=RESUME; wait_for 30 node_is_up ;;
+  resume) scontrol update NodeName="$NODE" State=RESUME; wait_for $LIMIT node_is_up ;;
   *) sed -n '2,/^set /{s/^# \{0,1\}//;/^set /!p}' "$0"; exit 2 ;;
 esac

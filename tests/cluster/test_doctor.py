@@ -11,6 +11,7 @@ from cisflow.cli.cluster.misfits import reachable
 from cisflow.cli.cluster.slurm import ask_all, read_cluster
 from tests.cli.test_cluster_page import commands
 from tests.cluster.conftest import Slurm, fill_in, needed
+from tests.limits import LIMIT
 
 TARGET = "results/tasks/task1/motifs/tomtom.tsv"
 
@@ -110,7 +111,7 @@ def test_the_doctor_waits_for_no_controller_that_is_gone(slurm, asked):
         slurm.script("start-ctld")
     assert finding.level == "problem"
     assert finding.text.startswith("Slurm does not answer: ")
-    assert seconds < 25
+    assert seconds < LIMIT
 
 
 def test_the_doctor_refuses_a_cluster_without_accounting(tmp_path, monkeypatch):

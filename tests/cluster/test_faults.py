@@ -19,6 +19,7 @@ import yaml
 
 from tests.cluster import faults
 from tests.cluster.conftest import Slurm, fill_in
+from tests.limits import LIMIT
 from tests.workflow.conftest import USER_TASK, copy_of_repository, environment, succeed, write_user_data
 
 # Long enough to be disturbed half-way; its state is saved several times a second.
@@ -33,8 +34,6 @@ TASK = (
 RESULTS = "results/tasks/mine"
 RUN = f"{RESULTS}/runs/cnn-50_relu"
 LOG = "results/logs/training/mine/cnn-50_relu.log"
-# Seconds; nothing may take longer.
-LIMIT = 240
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = LIMIT) -> None:
@@ -239,7 +238,10 @@ def test_out_of_time(work, unharmed):
     ended(work, job, "TIMEOUT")
     unharmed()
     assert "run again to go on from there" in work.log_of(job)
-    assert [(row["State"], row["TimelimitRaw"]) for row in work.attempts()] == [("TIMEOUT", "1"), ("COMPLETED", "2")]
+    # Two attempts, or more on a slow machine.
+    *before, last = [row["State"] for row in work.attempts()]
+    assert (set(before), last) == ({"TIMEOUT"}, "COMPLETED")
+    assert [row["TimelimitRaw"] for row in work.attempts()] == [str(n + 1) for n in range(len(before) + 1)]
 
 
 def test_requeued(work, unharmed):

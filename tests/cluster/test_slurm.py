@@ -4,6 +4,8 @@ import re
 import time
 from pathlib import Path
 
+from tests.limits import LIMIT
+
 
 def submit(slurm, folder: Path, command: str, *flags: str) -> str:
     return slurm.run(
@@ -11,7 +13,7 @@ def submit(slurm, folder: Path, command: str, *flags: str) -> str:
     ).strip()
 
 
-def wait_for(slurm, job: str, *states: str, seconds: float = 60) -> dict[str, str]:
+def wait_for(slurm, job: str, *states: str, seconds: float = LIMIT) -> dict[str, str]:
     """Wait until the last run of a job is in one of these states."""
     deadline = time.monotonic() + seconds
     rows: list[dict[str, str]] = []
@@ -36,14 +38,14 @@ def test_gpus_are_handed_out(slurm, tmp_path):
 
 
 def test_memory_is_enforced(slurm, tmp_path):
-    too_much = "import time; x = bytearray(300_000_000); time.sleep(30)"
+    too_much = f"import time; x = bytearray(300_000_000); time.sleep({LIMIT})"
     job = submit(slurm, tmp_path, f"srun python3 -c '{too_much}'", "--mem=100")
     wait_for(slurm, job, "FAILED", "OUT_OF_MEMORY")
     assert re.search("exceeded memory limit", (tmp_path / f"{job}.log").read_text())
 
 
 def test_an_urgent_job_takes_the_place_of_another_which_is_requeued(slurm, tmp_path):
-    command = 'echo run ${SLURM_RESTART_COUNT:-0} >> runs; [ -n "${SLURM_RESTART_COUNT:-}" ] || sleep 60'
+    command = f'echo run ${{SLURM_RESTART_COUNT:-0}} >> runs; [ -n "${{SLURM_RESTART_COUNT:-}}" ] || sleep {LIMIT}'
     job = submit(slurm, tmp_path, command, "-p", "gpu", "--gpus=2", "--mem=100", "--requeue", "--open-mode=append")
     wait_for(slurm, job, "RUNNING")
     urgent = submit(slurm, tmp_path, "sleep 1", "-p", "urgent", "--gpus=2", "--mem=100")

@@ -23,6 +23,7 @@ from cisflow.config.yaml import load
 from cisflow.errors import CisflowError
 from cisflow.io import sha256
 from tests.config.conftest import problems, project
+from tests.limits import CPU_LIMIT
 
 MINIMAL = """
 tasks:
@@ -339,8 +340,8 @@ def test_thousands_of_tasks_are_loaded_and_checked_in_seconds(root, tmp_path):
     text = "tasks:\n" + "".join(one.format(n) for n in range(5000))
     started = time.process_time()
     check_files(project(root, tmp_path, text))
-    # A machine at a third of the speed of the one on which it took 2 s.
-    assert time.process_time() - started < 6
+    # 2 s on the machine on which it was written.
+    assert time.process_time() - started < CPU_LIMIT
 
 
 def test_missing_files_are_all_named(root):

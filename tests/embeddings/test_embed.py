@@ -9,6 +9,7 @@ import pytest
 import torch
 from tests.basenji import random_basenji
 from tests.embeddings.made import LENGTH, SPLITS, STARTS, make, write_regions
+from tests.limits import LIMIT
 
 from cisflow.embeddings.ahead import ahead
 from cisflow.embeddings.embed import How, Kept, about_of, embed_shard, load_model
@@ -279,7 +280,7 @@ def test_work_ahead_is_bounded_and_ends_with_who_takes_it():
     # Two were taken, three wait, and one is in hand.
     assert len(taken) <= 6
     results.close()
-    assert closed.wait(5)
+    assert closed.wait(LIMIT)
     assert list(ahead(range(10), 2)) == list(range(10))
 
 

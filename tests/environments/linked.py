@@ -8,15 +8,21 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
+from workflow.envs.pins import needed
+
 
 def link(names: Iterable[str], folder: Path) -> Path:
     """Make an environment with these distributions, file by file as pip installed them here, and return its Python.
 
-    Programs are left out: their first lines name the Python of this environment.
+    With torch come the packages of its build that no conda file names: the CUDA build has its libraries (libcudnn and
+    others) in packages of their own. Programs are left out: their first lines name the Python of this environment.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     (site,) = folder.glob("lib/python3*/site-packages")
-    for name in names:
+    names = set(names)
+    if "torch" in names:
+        names |= needed(["torch"])
+    for name in sorted(names):
         distribution = metadata.distribution(name)
         for file in distribution.files:
             target = Path(os.path.normpath(site / file))

@@ -48,6 +48,8 @@ def test_recipes_pin_nothing_and_install_with_the_makefile(recipes):
         assert "pip install" not in text
         assert MAKE in text
         assert text.count("PATH=/opt/environment/bin:$PATH") == 1
+        # Where an image is made there is no driver, but where it runs.
+        assert "TORCH_BUILD=cuda" in text
     docker, apptainer = recipes["Dockerfile"], recipes["cisflow.def"]
     assert base(docker) == base(apptainer) != ""
     assert re.search(r"apt-get install[^&]*", docker)[0] == re.search(r"apt-get install[^&]*", apptainer)[0]
@@ -57,11 +59,14 @@ def test_recipes_pin_nothing_and_install_with_the_makefile(recipes):
 def test_what_recipes_copy_is_enough_to_install(root, recipes, tmp_path):
     """All that `make environment` reads is there; the packages themselves are not installed once more."""
     for name in copied(recipes["Dockerfile"]):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if (root / name).is_dir() else shutil.copy2
         copy(root / name, tmp_path / name)
     listed = subprocess.run([*MAKE.split(), "--dry-run"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert listed.returncode == 0, listed.stderr
     assert "-r requirements.lock" in listed.stdout
+    for program in re.findall(r"/opt/environment/bin/python (\S+\.py)", listed.stdout):
+        assert (tmp_path / program).exists()
     assert "/opt/environment/bin/python -m cisflow.motifs.tomtom" in listed.stdout
     code = "import setuptools.build_meta as b; print(b.prepare_metadata_for_build_editable('metadata'))"
     (tmp_path / "metadata").mkdir()

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.limits import HANG, LIMIT
 from tests.workflow.conftest import environment
 
 from cisflow import checksums, job
@@ -56,7 +57,7 @@ DO = """if args.do == "publish":
         raise ZeroDivisionError("by nothing")
     elif args.do == "wait":
         print("waiting", flush=True)
-        time.sleep(60)
+        time.sleep({hang})
     elif args.do == "later":
         sys.exit(TRY_AGAIN)
     elif args.do == "full":
@@ -68,7 +69,7 @@ DO = """if args.do == "publish":
 @pytest.fixture
 def script(tmp_path) -> Path:
     path = tmp_path / "script.py"
-    path.write_text(SCRIPT.replace("{body}", DO))
+    path.write_text(SCRIPT.replace("{body}", DO).replace("{hang}", str(HANG)))
     return path
 
 
@@ -106,7 +107,7 @@ def test_of_a_job_that_is_done_everything_is_known(root, script):
     assert end["provenance"] == ["out.json"]
     assert end["versions"]["python"] == sys.version.split()[0]
     assert end["cpu_seconds"] > 0
-    assert 0 < end["seconds"] < 60
+    assert 0 < end["seconds"] < LIMIT
     assert 10 < end["memory_mb"] < 400
     assert end["children_mb"] == 0
     assert end["cpu"]["visible"] == len(os.sched_getaffinity(0))
@@ -130,7 +131,7 @@ def orphan(root, script):
 def test_a_job_that_was_left_behind_does_not_replace_what_a_later_one_wrote(root, script, orphan):
     later = run(root, script, "publish", "in.txt", CONTENT="new")
     assert later.returncode == 0, later.stderr
-    _, told = orphan.communicate("\n", timeout=60)
+    _, told = orphan.communicate("\n", timeout=LIMIT)
     assert orphan.returncode == 1
     assert "out.txt: not written, since another process has started to make it" in told
     assert (script.parent / "out.txt").read_text() == "new"
@@ -140,7 +141,7 @@ def test_a_job_that_was_left_behind_does_not_replace_what_a_later_one_wrote(root
 
 def test_nothing_is_written_where_the_record_was_removed(script, orphan):
     (script.parent / "results/logs/stage/task/name.v1.jsonl").unlink()
-    _, told = orphan.communicate("\n", timeout=60)
+    _, told = orphan.communicate("\n", timeout=LIMIT)
     assert orphan.returncode == 1
     assert "out.txt: not written, since the record of this job" in told
     assert not (script.parent / "out.txt").exists()

@@ -10,6 +10,7 @@ import time
 from collections import namedtuple
 
 import pytest
+from tests.limits import LIMIT
 from tests.portal import serving
 
 from cisflow.errors import CisflowError
@@ -161,7 +162,7 @@ def test_all_failures_are_told_together_and_the_rest_is_fetched(server, folder, 
 
 def test_files_are_fetched_together(folder):
     """Four downloads meet at a barrier, which one after the other could not."""
-    met = threading.Barrier(4, timeout=20)
+    met = threading.Barrier(4, timeout=LIMIT)
     with serving() as portal:
         portal.contents = {f"{n}.bin": b"content" for n in range(4)}
         items = [Item("one", Wanted(name, f"{portal.url}/cloud/{name}"), "CC0") for name in portal.contents]

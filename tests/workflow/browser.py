@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.limits import LIMIT
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 # Clicks on the text of menus, and on the icon of a table's row (its words, then the icon's name). A step that
@@ -45,7 +47,7 @@ def open_page(page: Path, steps: list) -> str:
     visited.write_text(before + _CLICKS.replace("STEPS", json.dumps(steps)) + after)
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", "--dump-dom"]
     done = subprocess.run(
-        [program, *flags, visited.resolve().as_uri()], capture_output=True, text=True, check=True, timeout=120
+        [program, *flags, visited.resolve().as_uri()], capture_output=True, text=True, check=True, timeout=LIMIT
     )
     shown = re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
     assert "NOT FOUND" not in shown, re.search(r"<title>.*?</title>", shown)[0]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cisflow.config.project import load_project
+from tests.limits import LIMIT
 from tests.workflow.conftest import USER_TASK, environment, snakemake, succeed, write_user_data
 
 RUN = "results/tasks/mine/runs/cnn-50_relu"
@@ -48,7 +49,7 @@ def weights(folder: Path) -> dict[str, bytes]:
     }
 
 
-def wait_for(condition, process: subprocess.Popen, seconds: float = 60) -> None:
+def wait_for(condition, process: subprocess.Popen, seconds: float = LIMIT) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, "the process ended before it could be interrupted"
@@ -104,8 +105,8 @@ def test_two_trainings_do_not_write_into_one_folder(task, two):
     """The first was left behind by a Snakemake that was killed; the second waits, and has nothing left to do."""
     first, second = two
     first.send_signal(signal.SIGCONT)
-    first.communicate(timeout=120)
-    told, _ = second.communicate(timeout=120)
+    first.communicate(timeout=LIMIT)
+    told, _ = second.communicate(timeout=LIMIT)
     assert (first.returncode, second.returncode) == (0, 0), told
     assert "trial-1: done before" in told
     assert "epoch" not in told
@@ -115,7 +116,7 @@ def test_two_trainings_do_not_write_into_one_folder(task, two):
 def test_a_training_takes_the_place_of_another_that_is_killed(two):
     first, second = two
     first.kill()
-    told, _ = second.communicate(timeout=120)
+    told, _ = second.communicate(timeout=LIMIT)
     assert second.returncode == 0, told
     assert "trial-0: going on in epoch" in told
 
@@ -127,7 +128,7 @@ def test_signals_save_and_end_with_a_word(task, number, status):
     process = start(task, command(task, "w", "out"))
     wait_for(lambda: list(task.glob("w/*/trial-0.state")), process)
     process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == status
     assert "run again to go on from there" in output
     assert "Traceback" not in output
@@ -143,7 +144,7 @@ def test_ctrl_c_of_the_workflow_leaves_nothing_partial(task):
     process = start(task, ["snakemake", *LOCAL, RUN])
     wait_for(lambda: list(task.glob("results/tasks/mine/work/cnn-50_relu/*/trial-0.state")), process)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=LIMIT)
     assert process.returncode != 0
     assert not (task / RUN).exists()
     assert list(task.rglob("*.partial")) == []

@@ -7,6 +7,7 @@ import time
 import pytest
 import yaml
 
+from tests.limits import LIMIT
 from tests.workflow.conftest import USER_TASK, cisflow, snakemake, succeed
 
 SCALES = {
@@ -173,8 +174,8 @@ def test_the_demo_leaves_out_what_needs_large_downloads(clone):
 def test_figure_1_at_paper_scale_is_a_few_dozen_jobs_planned_in_seconds(clone):
     started = time.monotonic()
     planned = jobs(succeed(clone, "--profile", "profiles/local", "-n", "results/figures/fig1.pdf"))
-    # The goal is 5 s (benchmarks/workflow.py measures it); a loaded machine gets four times that.
-    assert time.monotonic() - started < 20
+    # The goal is 5 s (benchmarks/workflow.py measures it), which a test cannot hold a slow or busy machine to.
+    assert time.monotonic() - started < LIMIT
     assert planned["train"] == 3 * 7
     assert planned["total"] < 40
 

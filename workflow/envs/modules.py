@@ -2,7 +2,7 @@
 
 For clusters without conda: in FOLDER/<family> the packages of a family's conda file, at its versions, with the hashes
 of the lock file; and FOLDER/modulefiles/cisflow/<family>, which puts that environment's Python on PATH. torch is the
-build that your package index offers, as in `make environment`.
+build that pip chooses, on Linux the one with CUDA (2.7 GB to download), since compute nodes may have GPUs.
 """
 
 import argparse

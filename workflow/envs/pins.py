@@ -9,7 +9,7 @@ need. With --check it changes nothing, and fails if it would.
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -48,8 +48,18 @@ def torch_version() -> str:
     return re.search(r"^TORCH := torch==(\S+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)[1]
 
 
-def needed(names: Iterable[str]) -> set[str]:
-    """Return these distributions and all that they need, as the installed ones say."""
+def needed(names: Iterable[str], locked: Container[str] | None = None) -> set[str]:
+    """Return these distributions and all that they need, as the installed ones say.
+
+    Parameters
+    ----------
+    names
+        Distributions that are installed.
+    locked
+        Names of the packages in requirements.lock, if the result must be the same for every build of torch. The lock
+        has what all builds need; what one build needs beyond that (cuda-*, nvidia-*, triton) comes with the build, from
+        pip as from conda, and is left out.
+    """
     found: dict[str, frozenset[str]] = {}
     queue = [(canonicalize_name(name), frozenset({""})) for name in names]
     while queue:
@@ -58,9 +68,27 @@ def needed(names: Iterable[str]) -> set[str]:
             continue
         found[name] = found.get(name, frozenset()) | extras
         for requirement in map(Requirement, metadata.requires(name) or ()):
+            other = canonicalize_name(requirement.name)
+            if name == "torch" and locked is not None and other not in locked:
+                continue
             if requirement.marker is None or any(requirement.marker.evaluate({"extra": e}) for e in found[name]):
-                queue.append((canonicalize_name(requirement.name), frozenset({"", *requirement.extras})))
+                queue.append((other, frozenset({"", *requirement.extras})))
     return set(found)
+
+
+def versions(names: Iterable[str], locked: Mapping[str, str]) -> list[str]:
+    """Return the lines of pip's packages at their locked versions, sorted by name.
+
+    Raises
+    ------
+    SystemExit
+        The lock lacks some of them.
+    """
+    names = sorted(names)
+    lacking = [name for name in names if name not in locked]
+    if lacking:
+        sys.exit(f"requirements.lock lacks {', '.join(lacking)}: renew it (CONTRIBUTING.md)")
+    return [f"- {name}=={locked[name]}" for name in names]
 
 
 def written(stem: str) -> tuple[str, list[str], bool]:
@@ -87,9 +115,8 @@ def files() -> Iterator[tuple[Path, str]]:
         if stem == "basenji2" or variant in ("cuda", "meme"):
             continue
         comment, names, with_torch = written(path.stem)
-        others = needed([*names, *(["torch"] if with_torch else [])]) - {canonicalize_name(name) for name in names}
-        pins = [f"- {name}=={locked[name]}" for name in sorted(names)]
-        pins += [NEEDED, *(f"- {name}=={locked[name]}" for name in sorted(others - {"torch"}))]
+        others = needed([*names, *(["torch"] if with_torch else [])], locked) - set(map(canonicalize_name, names))
+        pins = [*versions(names, locked), NEEDED, *versions(others - {"torch"}, locked)]
         yield path, content(comment, [TORCH["cpu"].format(torch)] if with_torch else [], pins)
         if stem in ON_A_GPU:
             other = comment.replace("The CPU variant", "The CUDA variant")
