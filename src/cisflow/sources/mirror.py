@@ -42,11 +42,7 @@ class Item:
     @property
     def origin(self) -> str:
         """Where it is to be had, for a machine or a reader."""
-        if self.wanted.url or self.wanted.package is None:
-            return self.wanted.url or "by hand"
-        package = self.wanted.package
-        version = f"=={package['version']}" if package.get("version") else ""
-        return f"{package['kind']} package {package['name']}{version}: {package['member']}"
+        return self.wanted.origin
 
     @property
     def by_hand(self) -> bool:
