@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 
 from cisflow import checksums, provenance
 from cisflow.checksums import describe
-from cisflow.errors import CisflowError
+from cisflow.errors import CisflowError, without_secrets
 from cisflow.io import guard_outputs, remove_partial
 from cisflow.locks import exclusive
 
@@ -127,7 +127,8 @@ def _write(**facts: Any) -> bool:
         with path.open("ab+") as handle, exclusive(handle.fileno()):
             # An attempt that was killed may have left half a line.
             start = b"" if _ends_in_newline(handle) else b"\n"
-            handle.write(start + json.dumps({"id": _running[-1]["id"]} | facts, default=str).encode() + b"\n")
+            line = without_secrets(json.dumps({"id": _running[-1]["id"]} | facts, default=str))
+            handle.write(start + line.encode() + b"\n")
             handle.flush()
     except OSError as error:
         logging.getLogger("cisflow").warning("%s: the run record is incomplete: %s", path, error)

