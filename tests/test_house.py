@@ -258,6 +258,17 @@ ALLOWED_ON_A_GPU_NODE = {
 }
 
 
+def test_what_killed_jobs_leave_is_where_the_next_attempt_removes_it(root):
+    """Folders beside outputs are made by `io.partial_folder`, and not by the standard library."""
+    for path in [*(root / "src").rglob("*.py"), *(root / "workflow/scripts").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", None))
+            if name in ("TemporaryDirectory", "mkdtemp", "NamedTemporaryFile", "mkstemp") and path.name != "io.py":
+                # Of the system, or inside a folder that `partial_folder` made.
+                places = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "dir"]
+                assert places in ([], ["'/tmp'"], ["self.staged"], ["path.parent"]), path
+
+
 def test_models_and_training_need_little(root):
     for stage in ("models", "training"):
         for path in (root / "src/cisflow" / stage).glob("*.py"):

@@ -199,7 +199,7 @@ def test_a_zip_file_has_the_same(finished, tmp_path):
             for path in (tmp_path / "crate").rglob("*")
             if path.is_file()
         )
-    assert not list(tmp_path.glob(".crate-*"))
+    assert not list(tmp_path.glob(".crate*"))
 
 
 def broken(finished, change) -> None:

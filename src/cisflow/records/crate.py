@@ -24,6 +24,7 @@ from cisflow.checksums import describe, files_below
 from cisflow.config.project import Project
 from cisflow.config.sources import Source
 from cisflow.errors import CisflowError, without_secrets
+from cisflow.io import partial_folder, remove_partial
 from cisflow.records.chain import Chain, File, chain_of
 from cisflow.records.places import Places
 from cisflow.records.read import Attempt, Job, read_jobs
@@ -101,13 +102,13 @@ def write_crate(project: Project, target: str | Path, out: Path, with_data: bool
     places = Places(
         project.root, [path for job in chain.jobs for path in (*job.result["reads"], *job.result["writes"])]
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".crate-", dir=out.parent) as folder:
-        staged, shortened = _stage(project.root, Path(folder), chain, places)
+    remove_partial(out)
+    with partial_folder(out) as folder:
+        staged, shortened = _stage(project.root, folder, chain, places)
         builder = _Crate(project, chain, copied, staged, places)
         crate = builder.build()
         # Written aside and renamed, so that it is whole or absent.
-        written = Path(folder, "crate")
+        written = folder / "crate"
         crate.write(written)
         if out.suffix == ".zip":
             # Not the library's own way, which puts a file of a folder into the archive twice.

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cisflow.errors import CisflowError
-from cisflow.io import disk_is_full, sha256
+from cisflow.io import disk_is_full, remove_partial, sha256
 from cisflow.locks import locked
 from cisflow.sources.checksums import TABLE, Record, read_records, write_records
 from cisflow.sources.fetch import Progress, Wanted, fetch
@@ -104,6 +104,8 @@ class Mirror:
                 self._write_down(item)
                 return "was there"
             log.warning("%s: %s; it is fetched again", path, problem)
+        # The lock of the folder keeps away others that might be writing it.
+        remove_partial(path)
         origin = fetch(item.wanted, path, others, progress, wait)
         self._write_down(item)
         return f"from {origin}"
