@@ -200,7 +200,7 @@ def _moment(seconds: float) -> str:
 def _started() -> float:
     """Return when this process started, imports included; as `time.time()`."""
     try:
-        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
         return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, AttributeError):  # not Linux
         return _IMPORTED
@@ -241,7 +241,11 @@ def _peak() -> int:
     """Return the highest resident memory of this very program, in bytes."""
     try:
         # Not ru_maxrss, which the process that started this one hands down.
-        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+        line = next(
+            line
+            for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+            if line.startswith("VmHWM")
+        )
         return int(line.split()[1]) * 1024
     except (OSError, StopIteration):
         return provenance.resident(resource.getrusage(resource.RUSAGE_SELF))
@@ -249,7 +253,7 @@ def _peak() -> int:
 
 def _cpu() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -62,8 +62,8 @@ def _digest(path: Path) -> tuple[str, tuple[Path, ...]]:
 
 def _source(path: Path) -> str:
     if path.suffix != ".ipynb":
-        return path.read_text()
-    cells = json.loads(path.read_text())["cells"]
+        return path.read_text(encoding="utf-8")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 

@@ -109,7 +109,7 @@ def read_meme(path: str | Path, empty: bool = False) -> list[Motif]:
 
 def _text(path: str | Path) -> str:
     try:
-        return Path(path).read_text()
+        return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise CisflowError(f"{path}: there is no such file.") from None
     except UnicodeDecodeError:
@@ -124,7 +124,7 @@ def _some(motifs: list[Motif], path: str | Path, wanted: str) -> list[Motif]:
 
 def write_jaspar(path: str | Path, motifs: Iterable[Motif]) -> None:
     """Write count matrices in JASPAR format, with all digits."""
-    with atomic(path) as partial, partial.open("w") as file:
+    with atomic(path) as partial, partial.open("w", encoding="utf-8") as file:
         for motif in motifs:
             file.write(f">{motif.id}\t{motif.name}\n")
             for base, row in zip("ACGT", motif.matrix, strict=True):
@@ -136,7 +136,7 @@ def write_meme(path: str | Path, motifs: Iterable[Motif]) -> None:
 
     A motif without a known number of sites gets none in the file (programs then assume 20).
     """
-    with atomic(path) as partial, partial.open("w") as file:
+    with atomic(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.write("MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\n")
         file.write("Background letter frequencies\nA 0.25 C 0.25 G 0.25 T 0.25\n")
         for motif in motifs:

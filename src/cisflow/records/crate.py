@@ -205,7 +205,7 @@ class _Crate:
         self.crate = ROCrate(gen_preview=True, version="1.1")
         self.crate.metadata.extra_terms |= TERMS
         self.files: dict[str, Entity] = {}
-        self.cited = yaml.safe_load((self.project.root / "CITATION.cff").read_text())
+        self.cited = yaml.safe_load((self.project.root / "CITATION.cff").read_text(encoding="utf-8"))
         self.agents = self._agents()
         workflow = self._workflow()
         self._root(workflow)
@@ -516,7 +516,7 @@ class _Crate:
         )
 
     def _text(self, name: str, text: str, title: str) -> Entity:
-        (self.staged / name).write_text(text)
+        (self.staged / name).write_text(text, encoding="utf-8")
         return self._staged_file(name, title)
 
 
@@ -572,5 +572,5 @@ def _homepage(name: str) -> str | None:
 
 
 def _first_sentence(script: Path) -> str:
-    found = re.match(r'"""(.*?[.!?])(?:\s|""")', script.read_text(), flags=re.DOTALL)
+    found = re.match(r'"""(.*?[.!?])(?:\s|""")', script.read_text(encoding="utf-8"), flags=re.DOTALL)
     return " ".join(found[1].split()) if found else script.name
