@@ -4,9 +4,8 @@ import json
 import subprocess
 import sys
 
-from tests.workflow.conftest import environment, succeed
-
 from cisflow.io import h5_reader
+from tests.workflow.conftest import environment, succeed
 
 # An encoding of 7 bits, and none of the ways in which Python would take UTF-8 all the same.
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
