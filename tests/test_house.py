@@ -273,6 +273,44 @@ ALLOWED_ON_A_GPU_NODE = {
 }
 
 
+def test_what_killed_jobs_leave_is_where_the_next_attempt_removes_it(root):
+    """Folders beside outputs are made by `io.partial_folder`, and not by the standard library."""
+    for path in [*(root / "src").rglob("*.py"), *(root / "workflow/scripts").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", None))
+            if name in ("TemporaryDirectory", "mkdtemp", "NamedTemporaryFile", "mkstemp") and path.name != "io.py":
+                # Of the system, or inside a folder that `partial_folder` made.
+                places = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "dir"]
+                assert places in ([], ["'/tmp'"], ["self.staged"], ["path.parent"]), path
+
+
+def opens_text_by_locale(call: ast.Call) -> bool:
+    """Return whether a call reads or writes a text in the encoding of the locale, which another machine has not."""
+    function = call.func
+    name = getattr(function, "attr", getattr(function, "id", None))
+    if any(keyword.arg == "encoding" for keyword in call.keywords):
+        return False
+    if name in ("read_text", "write_text"):
+        return len(call.args) < {"read_text": 1, "write_text": 2}[name]
+    owner = getattr(getattr(function, "value", None), "id", None)
+    if name not in ("open", "fdopen") or owner in ("gzip", "tarfile", "pybigtools", "archive"):
+        return False
+    modes = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+    modes += [keyword.value.value for keyword in call.keywords if keyword.arg == "mode"]
+    return owner != "os" and not any(isinstance(mode, str) and "b" in mode for mode in modes)
+
+
+def test_files_are_utf_8_whatever_the_locale(root):
+    found = []
+    for path in [*(root / "src").rglob("*.py"), *(root / "workflow").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and opens_text_by_locale(node):
+                found.append(f"{path}:{node.lineno}: {ast.unparse(node)}")
+    rules = [root / "Snakefile", *(root / "workflow").rglob("*.smk")]
+    found += [path for path in rules if re.search(r"\b(open|read_text|write_text)\(", path.read_text(encoding="utf-8"))]
+    assert found == []
+
+
 def test_models_and_training_need_little(root):
     for stage in ("models", "training"):
         for path in (root / "src/cisflow" / stage).glob("*.py"):

@@ -94,6 +94,13 @@ def test_the_record_has_checksums_versions_and_time(tmp_path):
     assert found["seconds"] > 0
 
 
+def test_the_record_has_no_passwords(tmp_path):
+    record(tmp_path / "p.json", [], {"file": {"url": "https://ada:hunter2@x.org/a.bed?v=1&token=s3cret"}}, None)
+    assert json.loads((tmp_path / "p.json").read_text())["parameters"] == {
+        "file": {"url": "https://***@x.org/a.bed?v=1&token=***"}
+    }
+
+
 def test_seeds_depend_on_names_and_not_on_each_other():
     assert seed_of("task1", "cnn-2_relu", "trial-0") == seed_of("task1", "cnn-2_relu", "trial-0")
     names = [("task1", f"trial-{n}") for n in range(100)] + [("task", "1trial-0"), ("task1trial-0",)]

@@ -33,7 +33,7 @@ def checksum(path: str | Path) -> str:
     about = {"path": place, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino}
     kept = folder / f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.json"
     with suppress(OSError, ValueError):
-        known = json.loads(kept.read_text())
+        known = json.loads(kept.read_text(encoding="utf-8"))
         digest = known.pop("sha256")
         if known == about:
             return digest

@@ -61,14 +61,14 @@ def is_claimed(folder: Path) -> bool:
     path = folder / CLAIM
     if not path.exists():
         return False
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         return not lock(file.fileno(), path)
 
 
 def _taken(path: Path) -> IO[str] | None:
     """Return the file of a claim, locked, or None if another process has locked it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("a+")
+    file = path.open("a+", encoding="utf-8")
     if not lock(file.fileno(), path):
         file.close()
         return None
@@ -85,6 +85,6 @@ def _self() -> str:
 
 def _holder(path: Path) -> str:
     try:
-        return path.read_text() or "another process"
+        return path.read_text(encoding="utf-8") or "another process"
     except FileNotFoundError:
         return "another process"

@@ -199,7 +199,7 @@ def _digest(path: str | Path, algorithm: str) -> str:
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
     with atomic(path) as partial:
-        partial.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n")
+        partial.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n", encoding="utf-8")
 
 
 def write_tsv(path: str | Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -212,7 +212,7 @@ def write_tsv(path: str | Path, columns: Iterable[str], rows: Iterable[Mapping[s
     ValueError
         A row has a key that is not among `columns`.
     """
-    with atomic(path) as partial, partial.open("w", newline="") as handle:
+    with atomic(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         table = csv.DictWriter(handle, list(columns), delimiter="\t", lineterminator="\n")
         table.writeheader()
         table.writerows(rows)

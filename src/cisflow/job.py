@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 
 from cisflow import checksums, provenance
 from cisflow.checksums import describe
-from cisflow.errors import CisflowError
+from cisflow.errors import CisflowError, without_secrets
 from cisflow.io import guard_outputs, remove_partial
 from cisflow.locks import exclusive
 
@@ -127,7 +127,8 @@ def _write(**facts: Any) -> bool:
         with path.open("ab+") as handle, exclusive(handle.fileno()):
             # An attempt that was killed may have left half a line.
             start = b"" if _ends_in_newline(handle) else b"\n"
-            handle.write(start + json.dumps({"id": _running[-1]["id"]} | facts, default=str).encode() + b"\n")
+            line = without_secrets(json.dumps({"id": _running[-1]["id"]} | facts, default=str))
+            handle.write(start + line.encode() + b"\n")
             handle.flush()
     except OSError as error:
         logging.getLogger("cisflow").warning("%s: the run record is incomplete: %s", path, error)
@@ -199,7 +200,7 @@ def _moment(seconds: float) -> str:
 def _started() -> float:
     """Return when this process started, imports included; as `time.time()`."""
     try:
-        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
         return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, AttributeError):  # not Linux
         return _IMPORTED
@@ -240,7 +241,11 @@ def _peak() -> int:
     """Return the highest resident memory of this very program, in bytes."""
     try:
         # Not ru_maxrss, which the process that started this one hands down.
-        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+        line = next(
+            line
+            for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+            if line.startswith("VmHWM")
+        )
         return int(line.split()[1]) * 1024
     except (OSError, StopIteration):
         return provenance.resident(resource.getrusage(resource.RUSAGE_SELF))
@@ -248,7 +253,7 @@ def _peak() -> int:
 
 def _cpu() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -16,6 +16,7 @@ from typing import Any
 
 from cisflow import __version__
 from cisflow.checksums import checksum
+from cisflow.errors import without_secrets
 from cisflow.io import write_json
 
 PACKAGE = Path(__file__).parent
@@ -61,8 +62,8 @@ def _digest(path: Path) -> tuple[str, tuple[Path, ...]]:
 
 def _source(path: Path) -> str:
     if path.suffix != ".ipynb":
-        return path.read_text()
-    cells = json.loads(path.read_text())["cells"]
+        return path.read_text(encoding="utf-8")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
@@ -151,5 +152,5 @@ def record(
     if started is not None:
         facts["seconds"] = round(time.time() - started, 3)
         facts["finished"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    write_json(path, facts)
+    write_json(path, json.loads(without_secrets(json.dumps(facts))))
     written.append(Path(path))

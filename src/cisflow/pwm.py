@@ -206,7 +206,7 @@ def _some(motifs: list[Motif], path: str | Path, wanted: str) -> list[Motif]:
 
 def write_jaspar(path: str | Path, motifs: Iterable[Motif]) -> None:
     """Write count matrices in JASPAR format, with all digits."""
-    with atomic(path) as partial, partial.open("w") as file:
+    with atomic(path) as partial, partial.open("w", encoding="utf-8") as file:
         for motif in motifs:
             file.write(f">{motif.id}\t{motif.name}\n")
             for base, row in zip("ACGT", motif.matrix, strict=True):
@@ -218,7 +218,7 @@ def write_meme(path: str | Path, motifs: Iterable[Motif]) -> None:
 
     A motif without a known number of sites gets none in the file (programs then assume 20).
     """
-    with atomic(path) as partial, partial.open("w") as file:
+    with atomic(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.write("MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\n")
         file.write("Background letter frequencies\nA 0.25 C 0.25 G 0.25 T 0.25\n")
         for motif in motifs:

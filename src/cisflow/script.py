@@ -1,6 +1,7 @@
 """What all scripts share: flags, logging, and how they end."""
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -61,6 +62,12 @@ def json_value(text: str) -> Any:
         raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
 
 
+def show_all_letters() -> None:
+    """Let what is printed have letters that the locale does not: their escapes stand in their place, as on stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 class VisibleFormatter(logging.Formatter):
     """Shows the escapes of control characters, which names in files may have."""
 
@@ -75,6 +82,7 @@ def run(main: Callable[[], None]) -> None:
     A CisflowError, a full disk, Ctrl-C and a terminated job end with one message and a status that says which;
     everything else is a defect and shows its traceback.
     """
+    show_all_letters()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(VisibleFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

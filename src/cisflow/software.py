@@ -97,7 +97,9 @@ def check_python() -> None:
 
 def pins(path: str | Path) -> dict[str, str]:
     """Return the versions in a conda file, by the names that pip uses."""
-    found = re.findall(r"^ +- ([\w.-]+)==?([\w.]+)(?:=\S*)?$", Path(path).read_text(), flags=re.MULTILINE)
+    found = re.findall(
+        r"^ +- ([\w.-]+)==?([\w.]+)(?:=\S*)?$", Path(path).read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     not_python = ("python", "pip", "cuda-version", "meme")
     return {name.replace("pytorch", "torch"): version for name, version in found if name not in not_python}
 

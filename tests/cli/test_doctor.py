@@ -174,8 +174,8 @@ def test_source_files_count_as_here_once_they_are_in_a_mirror(tmp_path, monkeypa
     assert finding.level == "note"
     assert file in finding.text
     assert finding.mend.endswith("cisflow sources fetch --for a.pdf")
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / file).touch()
+    (tmp_path / name).mkdir()
+    (tmp_path / name / file).touch()
     monkeypatch.setenv("CISFLOW_MIRROR", str(tmp_path))
     assert [f.text for f in source_findings(project, jobs, [])] == [
         "1 source files are in a mirror: no job needs the network"

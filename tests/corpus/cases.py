@@ -486,7 +486,7 @@ def served(
 ) -> Case:
     """Return a case of a server: what it serves, `faults`, `lie` (bytes added to the size that it tells)."""
     leaves = (f"{name}.rejected",) if rejected and "error" in more else more.pop("leaves", ())
-    keys = {key: more.pop(key) for key in ("error", "counted") if key in more}
+    keys = {key: more.pop(key) for key in ("error", "counted", "accepted") if key in more}
     return Case(what, entries.fetched, {"served": data}, leaves=leaves, **keys,
         settings={"name": name, **(known or {}), "server": more})  # fmt: skip
 
@@ -494,8 +494,10 @@ def served(
 FETCHED = [
     served("another checksum", known={"md5": "0" * 32}, error=f"its md5 is {SUM} and should be {'0' * 32}"),
     served("another checksum (SHA-256)", known={"sha256": "0" * 64}, error=f"and should be {'0' * 64}"),
-    served("another size", known={"size": 5},
-        error="it has 300,000 bytes and should have 5. It is kept as out/data.bin.rejected"),
+    served("a file that is too large", known={"size": 5}, rejected=False,
+        error="the server's file has 300,000 bytes and should have 5. Is it another version"),
+    served("a file that is too small", data="text", known={"size": 5},
+        error="it has 4 bytes and should have 5. It is kept as out/data.bin.rejected"),
     served("an HTML page", "a.bed", PAGE, error="it is an HTML page (probably a server's error or login page)"),
     served("an empty file", "a.bed", "", error="what was fetched is not the wanted file: it is empty"),
     served("gzip truncated", "a.bed.gz", gz(GOOD * 99, 9), error="it is not a whole gzip file"),
@@ -517,6 +519,14 @@ FETCHED = [
     served("503 for ever", faults=[503] * 9, rejected=False,
         error="given up after 5 tries without progress: the server answered 503 Service Unavailable"),
     served("a connection cut at half", faults=[("cut", len(DATA) // 2)], known={"md5": SUM}, counted="2 requests"),
+    served("a compressed file that is labelled as encoded", "a.bed.gz", gz(GOOD), accepted=gz(GOOD),
+        headers={"Content-Encoding": "gzip"}),
+    served("an encoded file", "a.bed", gz(GOOD), rejected=False, headers={"Content-Encoding": "gzip"},
+        error="the server sends the file encoded (Content-Encoding: gzip), although it was asked not to"),
+    served("a part that was not asked for", faults=[("changed", 206, {"Content-Range": "bytes 9-99/100"}, None)],
+        rejected=False, error="the server sent a part of the file (Content-Range: bytes 9-99/100), and the whole"),
+    served("another part than was asked for", counted="3 requests",
+        faults=[("cut", 99), ("changed", None, {"Content-Range": "bytes 9-299999/300000"}, None)]),
     served("a size told that is too large", lie=999, known={"md5": SUM}, counted="2 requests"),
     served("a size told that is too small", lie=-999, known={"md5": SUM}, error=f"and should be {SUM}"),
 ]  # fmt: skip

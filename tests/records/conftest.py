@@ -50,6 +50,7 @@ class Records:
     def add(self, job: str, rule: str, status: str = "done", asked=None, script=None, reads=(), writes=(), **more):
         """Write a whole attempt."""
         given = {"script": script} if script else {}
+        given |= {"command": more.pop("command")} if "command" in more else {}
         self.end(job, self.start(job, rule, asked, **given), status, reads, writes, **more)
 
     def path(self, job: str) -> Path:

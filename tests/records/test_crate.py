@@ -14,6 +14,7 @@ from cisflow.config.project import load_project
 from cisflow.errors import CisflowError
 from cisflow.io import sha256
 from cisflow.records.crate import default_out, write_crate
+from cisflow.records.places import Places
 
 FIGURE = f"{RESULTS}/figures/fig1.pdf"
 
@@ -90,6 +91,70 @@ def test_with_data_everything_is_in_it(finished, tmp_path):
     assert crate.get(f"{RESULTS}/tasks/task1/runs/cnn_relu/")["sha256"]
 
 
+@pytest.fixture
+def private(finished, tmp_path):
+    """A figure of another machine's data: a user's folders, and a password, are in the records and in the settings."""
+    home = tmp_path / "home/ada lovelace"
+    genome, peaks, others = home / "ref/hg38.fa.gz", home / "mine/peaks.bed", home / "theirs/peaks.bed"
+    for path in (genome, peaks, others):
+        write(path.parent, path.name, str(path.parent.name))
+    url = "https://ada:hunter2@x.org/a.bed?token=s3cret"
+    tasks = finished.root / "config/tasks.yaml"
+    text = tasks.read_text()
+    # In the records as they were before they were masked.
+    tasks.write_text(f"# {genome}\n# mirror: {home}/mirror/of/mine\n# {url}\n{text}")
+    provenance = {"inputs": {str(genome): "0" * 64}, "parameters": {"bed": {"url": url}, "cwd": str(finished.root)}}
+    figure = [f"{RESULTS}/figures/fig1.{ending}" for ending in ("pdf", "png", "tsv", "json")]
+    write(finished.root, figure[-1], json.dumps(provenance))
+    finished.path("figures/fig1").unlink()
+    reads = [f"{RESULTS}/tasks/task1/metrics.tsv", *map(str, (genome, peaks, others))]
+    command = ["workflow/scripts/figures/draw.py", f"--genome={genome}", json.dumps({"bed": url, "log": f"{home}/a/b"})]
+    finished.add(
+        "figures/fig1", "draw_figure", script=command[0], reads=reads, writes=figure, command=command
+    )  # fmt: skip
+    return finished
+
+
+@pytest.mark.parametrize("with_data", [False, True])
+def test_a_crate_has_no_passwords_and_no_absolute_paths(private, tmp_path, with_data):
+    crate, notes = make(private, tmp_path / "crate", with_data=with_data)
+    texts = {path: path.read_bytes() for path in (tmp_path / "crate").rglob("*") if path.is_file()}
+    for word in (b"hunter2", b"s3cret", b"lovelace", bytes(tmp_path)):
+        assert [path for path, text in texts.items() if word in text or word in bytes(path.relative_to(tmp_path))] == []
+    drawn = crate.get("#job/figures/fig1")
+    assert "--genome=data/hg38.fa.gz" in drawn["description"]
+    assert '"https://***@x.org/a.bed?token=***"' in drawn["description"]
+    # Two files of one name are two.
+    assert len({entity["sha256"] for entity in drawn["object"] if "peaks.bed" in entity["name"]}) == 2
+    told = json.loads((tmp_path / "crate" / RESULTS / "figures/fig1.json").read_text())
+    assert told["inputs"] == {"data/hg38.fa.gz": "0" * 64}
+    assert crate.get(f"{RESULTS}/figures/fig1.json")["sha256"] == sha256(
+        tmp_path / f"crate/{RESULTS}/figures/fig1.json"
+    )
+    assert f"config/tasks.yaml, {RESULTS}/figures/fig1.json" in notes[-2]
+    head = (tmp_path / "crate/config/tasks.yaml").read_text().splitlines()[:3]
+    assert head == ["# data/hg38.fa.gz", "# mirror: .../mirror/of/mine", "# https://***@x.org/a.bed?token=***"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/home/ada/a.bed", ".../a.bed"),
+        ("file:///home/ada/a.bed", ".../a.bed"),
+        ("--x=/home/ada/a.bed:/scratch/b/c", "--x=.../a.bed:.../c"),
+        ('{"a": ["/home/ada/a", "b/c/d"]}', '{"a": [".../a", "b/c/d"]}'),
+        ("https://x.org/a/b and/or 3/4 /dev/null ../a/b ~/a/b {x}/a/b", None),
+        ("/root of/the repository/data/a.bed", "data/a.bed"),
+        ("/ref/hg38.fa and /ref/hg38.fa.fai", "data/hg38.fa and data/hg38.fa.fai"),
+        ("/ref/of all/mine, /elsewhere/of all/mine", ".../of all/mine, .../of all/mine"),
+        (f"{Path.home()}/of all/mine", ".../of all/mine"),
+    ],
+)
+def test_places_of_a_machine_are_left_out_of_a_text(text, shown):
+    places = Places(Path("/root of/the repository"), ["/ref/hg38.fa", "data/b.bed"])
+    assert places.shown(text) == (text if shown is None else shown)
+
+
 @pytest.mark.parametrize("with_data", [False, True])
 def test_the_validator_accepts_it(finished, tmp_path, validate, with_data):
     make(finished, tmp_path / "crate", with_data=with_data)
@@ -134,7 +199,7 @@ def test_a_zip_file_has_the_same(finished, tmp_path):
             for path in (tmp_path / "crate").rglob("*")
             if path.is_file()
         )
-    assert not list(tmp_path.glob(".crate-*"))
+    assert not list(tmp_path.glob(".crate*"))
 
 
 def broken(finished, change) -> None:

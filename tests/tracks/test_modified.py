@@ -199,11 +199,11 @@ def test_what_is_refused(tmp_path, genome):
     with pytest.raises(CisflowError, match="the threshold is 256"):
         Calls(threshold=256)
     assert not list(tmp_path.glob("*.bw"))
-    assert not list(tmp_path.glob(".calls*"))
+    assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize(("limit", "error"), [(20, OSError), (200, CisflowError)], ids=["counts", "BigWig"])
-def test_a_full_disk_loses_nothing_in_silence(tmp_path, genome, limit, error):
+@pytest.mark.parametrize("limit", [20, 200], ids=["counts", "BigWig"])
+def test_a_full_disk_loses_nothing_in_silence(tmp_path, genome, limit):
     """Neither numpy's tofile nor pybigtools tells that it could not write."""
     bam = write_bam(tmp_path / "a.bam", [read(("A+a?,0,1;C+m?,0,0;", [200, 128, 129, 10]))], SIZES)
     folder = tmp_path / "out"
@@ -212,7 +212,7 @@ def test_a_full_disk_loses_nothing_in_silence(tmp_path, genome, limit, error):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
-        with pytest.raises(error, match="it was not written whole|File too large"):
+        with pytest.raises(CisflowError, match="it was not written whole|counts.tsv: no space left to write it"):
             write_calls(bam, genome, outputs, folder / "counts.tsv")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,12 +1,15 @@
 """The stage's programs one after another, as the rules call them: from FASTA, BAM and BigWig files to a matrix."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import polars as pl
 import pyBigWig
+import pytest
 from tests.tracks.signals import SIZES, bases, random_rows, settings, write_bam, write_bigwig
 from tests.tracks.test_modified import REFERENCE, read
 
@@ -69,3 +72,42 @@ def test_modified_bases(root, tmp_path):
     assert "1 used" in told
     with pyBigWig.open(str(files["CpG"][0])) as file:
         assert file.intervals("chr1") == ((3, 4, 1.0),)
+
+
+# Dies as by the kernel's hand, when the genome is written and not yet indexed.
+KILLED = """
+import os, runpy, pysam
+pysam.{call} = lambda *_: os.kill(os.getpid(), 9)
+runpy.run_path({program!r}, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "call", "flags", "made"),
+    [
+        ("index_genome", "faidx", {"fasta": "g.fa", "out": "out/g.fa.gz"}, ("g.fa.gz", "g.fa.gz.fai", "g.fa.gz.gzi")),
+        (
+            "index_genome",
+            "faidx",
+            {"fasta": "r.fa", "out": "out/g.fa.gz", "records": "{}"},
+            ("g.fa.gz", "g.fa.gz.fai", "g.fa.gz.gzi"),
+        ),
+        ("index_bam", "index", {"bam": "a.bam", "out": "out/a.bam.bai"}, ("a.bam.bai",)),
+    ],
+    ids=["genome", "genome of records", "BAM file"],
+)
+def test_an_indexing_that_is_killed_leaves_nothing_once_it_is_run_again(root, tmp_path, program, call, flags, made):
+    (tmp_path / "g.fa").write_text(">chr1\nACGT\n")
+    (tmp_path / "r.fa").write_text(">chr1:1-4\nACGT\n")
+    write_bam(tmp_path / "a.bam", [], index=False)
+    out = tmp_path / "out"
+    paths = {flag: value if value == "{}" else tmp_path / value for flag, value in flags.items()}
+    paths |= {"log": tmp_path / "logs/a.log", "writes": [out / name for name in made]}
+    path = str(root / f"workflow/scripts/tracks/{program}.py")
+    command = [sys.executable, "-c", KILLED.format(call=call, program=path)]
+    for flag, value in paths.items():
+        command += [f"--{flag}", *(value if isinstance(value, list) else [value])]
+    assert subprocess.run(list(map(str, command)), check=False).returncode == -signal.SIGKILL
+    assert [name.endswith(".partial") for name in os.listdir(out)] == [True] * (1 + ("records" in flags))
+    script(root, program, **paths)
+    assert sorted(os.listdir(out)) == sorted(made)

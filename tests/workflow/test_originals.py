@@ -1,5 +1,7 @@
 """Tasks 2 and 4 run from small files in the originals' layouts: fetched, taken out of their archive, trained, read."""
 
+from base64 import b64encode
+
 import polars as pl
 import pytest
 
@@ -53,13 +55,31 @@ def test_task_2_goes_from_the_bundle_to_its_matches(clone, server, tmp_path):
 
 @pytest.mark.slow
 def test_task_4_streams_from_the_file_in_a_mirror(clone, tmp_path):
-    basset_file(tmp_path / "mirror" / "er.h5", ROWS)
+    basset_file(tmp_path / "mirror/basset-er/er.h5", ROWS)
     shorten(clone)
     metrics = "results/demo/tasks/task4/metrics.tsv"
     succeed(clone, *DEMO, metrics, CISFLOW_MIRROR=str(tmp_path / "mirror"))
     table = read_tsv(clone / metrics, METRICS)
     assert len(set(table["target"])) == 164 + 1  # and the mean
     assert set(table["n"].drop_nulls()) >= {2 * ROWS["test"]}, "both strands of the test split"
+
+
+def test_a_password_of_a_server_is_nowhere_but_in_the_configuration(clone, server, tmp_path):
+    """Neither when the file comes nor when it does not: then Snakemake shows the command and its log."""
+    archive, _ = deepsea_bundle(tmp_path / "original", ROWS)
+    serve(clone, server, archive)
+    sources = clone / "config/sources.yaml"
+    sources.write_text(sources.read_text().replace("http://127.0.0.1", "http://ada:hunter2@127.0.0.1"))
+    server.faults = [404]
+    file = f"resources/deepsea/{archive.name}"
+    failed = snakemake(clone, *DEMO, file, "--printshellcmds")
+    assert failed.returncode != 0
+    assert "http://***@127.0.0.1" in failed.stdout
+    output = succeed(clone, *DEMO, file, "--printshellcmds")
+    assert server.asked[1]["Authorization"] == f"Basic {b64encode(b'ada:hunter2').decode()}"
+    assert "hunter2" not in failed.stdout + output
+    files = [path for folder in ("results", "resources", ".snakemake") for path in (clone / folder).rglob("*")]
+    assert [path for path in files if path.is_file() and b"hunter2" in path.read_bytes()] == []
 
 
 def test_a_bundle_that_is_a_page_stops_before_anything_is_taken_out(clone, server, tmp_path):

@@ -35,8 +35,10 @@ def locked(family: str) -> str:
     """Return what a lock file says of the packages of a family: versions and hashes."""
     own = HERE / f"{family}.lock"
     if own.exists():
-        return own.read_text()
-    entries = re.findall(r"^[\w.-]+==(?:.|\n    )*", (HERE.parents[1] / "requirements.lock").read_text(), re.MULTILINE)
+        return own.read_text(encoding="utf-8")
+    entries = re.findall(
+        r"^[\w.-]+==(?:.|\n    )*", (HERE.parents[1] / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE
+    )
     wanted = set(pins(families()[family])) - {"torch"}
     chosen = [entry for entry in entries if entry.partition("==")[0] in wanted]
     assert len(chosen) == len(wanted)
@@ -53,7 +55,7 @@ def write_module(family: str, folder: Path) -> Path:
     """Write the module file of a family and return its path."""
     path = folder / "modulefiles" / "cisflow" / family
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(module_file(family, folder))
+    path.write_text(module_file(family, folder), encoding="utf-8")
     return path
 
 
@@ -65,8 +67,8 @@ def install(family: str, folder: Path, python: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         versions = pins(families()[family])
         constraints, requirements = Path(scratch, "constraints.txt"), Path(scratch, "requirements.txt")
-        constraints.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()))
-        requirements.write_text(locked(family))
+        constraints.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()), encoding="utf-8")
+        requirements.write_text(locked(family), encoding="utf-8")
         if "torch" in versions:
             subprocess.run([*pip, "--constraint", constraints, f"torch=={versions['torch']}"], check=True)
         subprocess.run([*pip, "--no-deps", "--require-hashes", "--requirement", requirements], check=True)

@@ -40,12 +40,12 @@ dependencies:
 
 def lock(path: Path) -> dict[str, str]:
     """Return the versions of a lock file by name."""
-    return dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", path.read_text(), flags=re.MULTILINE))
+    return dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
 def torch_version() -> str:
     """Return the version of torch that the Makefile installs, of which the lock has none: its builds differ."""
-    return re.search(r"^TORCH := torch==(\S+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)[1]
+    return re.search(r"^TORCH := torch==(\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
 
 
 def needed(names: Iterable[str], locked: Container[str] | None = None) -> set[str]:
@@ -93,7 +93,7 @@ def versions(names: Iterable[str], locked: Mapping[str, str]) -> list[str]:
 
 def written(stem: str) -> tuple[str, list[str], bool]:
     """Return what is written by hand in a family's file: its comment, the packages of pip, and whether torch is one."""
-    text = (HERE / f"{stem}.yaml").read_text()
+    text = (HERE / f"{stem}.yaml").read_text(encoding="utf-8")
     comment = text[: text.index("channels:")].strip()
     by_hand = text.partition(NEEDED)[0]
     return comment, re.findall(r"^ +- ([\w.-]+)==", by_hand, flags=re.MULTILINE), "pytorch=" in text
@@ -144,10 +144,10 @@ def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("--check", action="store_true", help="change nothing, and fail if something would be changed")
     args = flags.parse_args()
-    differ = {path: text for path, text in files() if not path.exists() or path.read_text() != text}
+    differ = {path: text for path, text in files() if not path.exists() or path.read_text(encoding="utf-8") != text}
     for path, text in differ.items():
         if not args.check:
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
         print(f"{path.relative_to(ROOT)} {'differs: make pins' if args.check else 'is written'}")
     sys.exit(args.check and bool(differ))
 

@@ -1,10 +1,11 @@
 # Every external file, as config/sources.yaml declares it: fetched and checked, taken out of an archive, or exported
 # from a package.
 
-from cisflow.config.sources import share_mirrors
+from cisflow.config.sources import share_addresses, share_mirrors
 
-# Not a parameter of jobs: another mirror brings the same file.
+# Not a parameter of jobs: another mirror brings the same file, and so does another password.
 share_mirrors(project.settings.mirror)
+share_addresses(project.sources)
 
 
 # Its rules are local: they run where Snakemake runs, which may be the only place with a network.

@@ -61,8 +61,10 @@ def _account(runs: Iterable[Path]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for run in sorted(runs):
-        record = json.loads((run / "provenance.json").read_text())
-        epochs = [json.loads(file.read_text())["epochs"] for file in sorted(run.glob("trial-*/model.json"))]
+        record = json.loads((run / "provenance.json").read_text(encoding="utf-8"))
+        epochs = [
+            json.loads(file.read_text(encoding="utf-8"))["epochs"] for file in sorted(run.glob("trial-*/model.json"))
+        ]
         lines.append(
             f"| {run.parent.parent.name} | {run.name} | {len(epochs)} | {_span(epochs)} of "
             f"{record['parameters']['training']['epochs']} | {record['precision']} | {record['device']} | "

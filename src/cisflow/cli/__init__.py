@@ -13,7 +13,7 @@ from cisflow.cli.console import VisibleConsole
 from cisflow.cli.encode import app as encode_app
 from cisflow.cli.sources import app as sources_app
 from cisflow.errors import CisflowError
-from cisflow.script import watch
+from cisflow.script import show_all_letters, watch
 
 app = typer.Typer(
     name="cisflow",
@@ -36,6 +36,7 @@ out = VisibleConsole()
 
 def main() -> None:
     """Run the command line; a problem that the user can mend is one message and exit status 1."""
+    show_all_letters()
     sys.unraisablehook = watch
     try:
         app()

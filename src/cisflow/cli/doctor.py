@@ -60,7 +60,7 @@ def _packages(_: Path) -> Iterator[Finding]:
     if not LOCK.exists():
         yield Finding("note", f"{LOCK} is not here, so package versions are not compared", "run this in the repository")
         return
-    pinned = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", LOCK.read_text(), flags=re.MULTILINE))
+    pinned = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", LOCK.read_text(encoding="utf-8"), flags=re.MULTILINE))
     differ = [f"{name} {found or 'missing'} (locked: {wanted})" for name, wanted in pinned.items()
               if (found := _version(name)) != wanted]  # fmt: skip
     if differ:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
@@ -24,6 +23,7 @@ from cisflow.embeddings.predict import (
 from cisflow.embeddings.store import gather, read_embeddings
 from cisflow.embeddings.windows import Windows, windows_of_bed
 from cisflow.errors import CisflowError
+from cisflow.io import partial_folder, remove_partial
 from cisflow.models.device import choose_device
 from cisflow.models.folded import Folded
 from cisflow.tracks.genome import Genome, index_genome
@@ -198,11 +198,11 @@ def _indexed(fasta: Path, out: Path, console: Console) -> Iterator[Path]:
     if all(Path(f"{fasta}{ending}").is_file() for ending in ("", ".fai", ".gzi")):
         yield fasta
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=".genome.") as folder:
+    remove_partial(out)
+    with partial_folder(out) as folder:
         note = f"{fasta}: it is indexed for this run alone; bgzip and samtools faidx would do so for all"
         console.print(note, markup=False, soft_wrap=True)
-        index_genome(fasta, path := Path(folder) / "genome.fa.gz")
+        index_genome(fasta, path := folder / "genome.fa.gz")
         yield path
 
 

@@ -1,6 +1,5 @@
 """`cisflow figures`: what can be drawn, what each figure needs, and what it costs."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,12 +90,13 @@ def _notes(project: Project) -> Iterator[str]:
 
 def missing_data(project: Project, name: str) -> Iterator[str]:
     """Yield for each file to be fetched for a task that is neither here nor in a mirror: its name, size and origin."""
-    mirrors = [*project.settings.mirror, *filter(None, os.environ.get("CISFLOW_MIRROR", "").split(os.pathsep))]
+    from cisflow.cli.sources import item_of, state
+
     paths = map(Path, [*project.data_files(name), project.motif_database(project.task(name))])
     for path in dict.fromkeys(fetched for path in paths if (fetched := _to_fetch(project, path))):
         source = project.sources[path.parent.name]
         file = source.files[path.name]
-        if not any(next(Path(mirror).rglob(path.name), None) for mirror in mirrors):
+        if state(project, item_of(project, path.parent.name, path.name)) not in ("here", "mirror"):
             size = f"{file.size / 1e6:,.1f} MB" if file.size else file.about or "size not known"
             origin = f"the {file.package.kind} package {file.package.name}" if file.package else file.url
             yield f"{path.name} ({size}) from {origin or source.homepage}"

@@ -192,7 +192,11 @@ def state(project: "Project", item: "Item") -> str:
 
 
 def _anywhere(item: "Item", folders: Sequence[Path]) -> bool:
-    return any(next(folder.rglob(item.wanted.name), None) for folder in folders)
+    from cisflow.sources.fetch import copies
+
+    # What names a folder that is not there is refused when something is fetched.
+    there = [folder for folder in folders if folder.is_dir()]
+    return any(copy.problem is None for copy in copies(item.wanted, item.source, there))
 
 
 def _searched(project: "Project", filled: Path) -> list[Path]:

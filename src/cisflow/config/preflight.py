@@ -150,7 +150,7 @@ def _kind(keys: tuple[str, ...], place: Place, dataset: Any) -> str | None:
 def _replaced_files(project: Project, name: str) -> Iterator[str]:
     """Yield a problem for each file that is not there, in place of one that a finished data set was made from."""
     made = project.root / project.table(name, "dataset.provenance.json")
-    known = made.read_text() if made.exists() else None
+    known = made.read_text(encoding="utf-8") if made.exists() else None
     for keys, file, _ in _local(project.tasks[name]) if known else ():
         if keys[0] == "dataset" and not (project.root / file).exists() and json.dumps(file) not in known:
             yield f"dataset: {file}: there is no such file; the data set is of another one."
@@ -190,7 +190,7 @@ def _missing_chromosomes(project: Project, name: str) -> Iterator[str]:
     index = genome and project.root / f"{project.path(genome)}.fai"
     if not isinstance(split, Splitting) or not index or not index.exists():
         return
-    known = [line.partition("\t")[0] for line in index.read_text().splitlines()]
+    known = [line.partition("\t")[0] for line in index.read_text(encoding="utf-8").splitlines()]
     wanted = [*split.valid, *split.test, *(split.train or ()), *split.leave_out]
     if missing := [chrom for chrom in wanted if not {chrom, f"chr{chrom}", chrom.removeprefix("chr")} & {*known}]:
         there = ", ".join(known[:30]) + ", ..." * (len(known) > 30)
@@ -239,7 +239,7 @@ def _misfits(project: Project, name: str) -> Iterator[str]:
     if not path.exists():
         return
     try:
-        geometry = geometry_of(json.loads(path.read_text()))
+        geometry = geometry_of(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         yield f"dataset.trunk.params: {path} is no settings file of Basenji2 ({error})."
         return

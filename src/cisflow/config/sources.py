@@ -1,13 +1,15 @@
 """Sources: every external file, with its address, checksum, size and licence."""
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from cisflow.config.strict import MD5, SHA256, Name, Strict
 from cisflow.config.text import Title
+from cisflow.errors import without_secrets
 
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
 Md5 = Annotated[str, StringConstraints(pattern=MD5)]
@@ -22,6 +24,16 @@ def mirrors(configured: Sequence[str]) -> list[str]:
 def share_mirrors(configured: Sequence[str]) -> None:
     """Let child processes search the folders of `mirror:` as well (CISFLOW_MIRROR)."""
     os.environ["CISFLOW_MIRROR"] = os.pathsep.join(mirrors(configured))
+
+
+def share_addresses(sources: "Mapping[str, Source]") -> None:
+    """Let child processes have the addresses that hold a password or a key (CISFLOW_ADDRESSES).
+
+    They are not on the command lines of jobs, which logs, records and lists of processes show.
+    """
+    urls = [file.url for source in sources.values() for file in source.files.values() if file.url]
+    secret = {shown: url for url in urls if (shown := without_secrets(url)) != url}
+    os.environ["CISFLOW_ADDRESSES"] = json.dumps(secret)
 
 
 class Package(Strict):

@@ -89,7 +89,7 @@ def read_targets(path: str | Path | None, count: int) -> list[Track]:
     if path is None:
         return [Track(number, f"track-{number}") for number in range(count)]
     try:
-        with Path(path).open(newline="") as file:
+        with Path(path).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
     except FileNotFoundError:
         raise CisflowError(f"{path}: there is no such file.") from None

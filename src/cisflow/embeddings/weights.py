@@ -56,7 +56,7 @@ def read_params(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CisflowError(f"{path}: there is no such file.") from None
     except ValueError as error:

@@ -26,7 +26,7 @@ def head_rows(task: str, runs: Iterable[Path]) -> list[dict[str, Any]]:
         if not trials:
             raise CisflowError(f"{run}: there are no checkpoints (folders trial-0, ...). The rule 'train' makes them.")
         try:
-            model = json.loads((trials[0] / "model.json").read_text())["model"]["name"]
+            model = json.loads((trials[0] / "model.json").read_text(encoding="utf-8"))["model"]["name"]
         except (OSError, ValueError, KeyError) as error:
             raise CisflowError(f"{trials[0]}/model.json: it cannot be read ({error}). Train again.") from error
         size = parameters(trials[0] / "best.safetensors")

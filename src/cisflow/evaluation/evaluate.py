@@ -87,7 +87,7 @@ def trial_folders(run: str | Path) -> list[Path]:
     if not folders:
         raise CisflowError(f"{run}: there are no checkpoints (folders trial-0, ...). The rule 'train' makes them.")
     provenance = Path(run) / "provenance.json"
-    trained = json.loads(provenance.read_text()).get("seeds", {}) if provenance.is_file() else {}
+    trained = json.loads(provenance.read_text(encoding="utf-8")).get("seeds", {}) if provenance.is_file() else {}
     if missing := sorted(trained.keys() - {folder.name for folder in folders}):
         raise CisflowError(
             f"{run}: {len(missing)} of its {len(trained)} trials {'is' if len(missing) == 1 else 'are'} missing: "

@@ -191,7 +191,7 @@ def contig_sizes(index: str | Path) -> dict[str, int]:
         The file is missing or no index.
     """
     try:
-        rows = [line.split("\t") for line in Path(index).read_text().splitlines()]
+        rows = [line.split("\t") for line in Path(index).read_text(encoding="utf-8").splitlines()]
         return {row[0]: int(row[1]) for row in rows}
     except (OSError, ValueError, IndexError) as error:
         raise CisflowError(

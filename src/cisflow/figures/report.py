@@ -98,7 +98,7 @@ def task_report(
 def write_report(path: str | Path, html: str) -> None:
     """Write the page, atomically."""
     with atomic(path) as partial:
-        partial.write_text(html)
+        partial.write_text(html, encoding="utf-8")
 
 
 def _table(table: pl.DataFrame, title: str = "", words: bool = False) -> Table:

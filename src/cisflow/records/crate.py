@@ -4,6 +4,7 @@ https://www.researchobject.org/workflow-run-crate/profiles/provenance_run_crate
 """
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -22,8 +23,10 @@ from cisflow import __version__
 from cisflow.checksums import describe, files_below
 from cisflow.config.project import Project
 from cisflow.config.sources import Source
-from cisflow.errors import CisflowError
+from cisflow.errors import CisflowError, without_secrets
+from cisflow.io import partial_folder, remove_partial
 from cisflow.records.chain import Chain, File, chain_of
+from cisflow.records.places import Places
 from cisflow.records.read import Attempt, Job, read_jobs
 from cisflow.records.table import memory
 
@@ -39,6 +42,8 @@ WORKFLOW = "Snakefile"
 # What it takes to run the workflow again.
 FOLDERS = ("workflow", "config", "profiles", "src")
 FILES = ("pyproject.toml", "requirements.lock", "Makefile", "CITATION.cff", "LICENSE")
+# Of these, the user's own: what they say of this machine is left out.
+OWN = ("config", "profiles")
 LEFT_OUT = ("__pycache__", "*.pyc", "*.egg-info", ".*")
 FORMATS = {
     ".pdf": "application/pdf", ".png": "image/png", ".tsv": "text/tab-separated-values", ".json": "application/json",
@@ -58,6 +63,8 @@ how, and `ro-crate-preview.html` shows it: {jobs} jobs with their inputs, output
 
     {command} {target}
 """
+# Formats of text in which cisflow writes where files are.
+TEXTS = (".json", ".jsonl", ".yaml", ".md", ".html", ".tsv")
 # QUDT's units.
 SECOND, MEBIBYTE = "http://qudt.org/vocab/unit/SEC", "http://qudt.org/vocab/unit/MebiBYTE"
 
@@ -92,12 +99,16 @@ def write_crate(project: Project, target: str | Path, out: Path, with_data: bool
     jobs, notes = read_jobs(project.root / results / "logs")
     chain = chain_of(_relative(project.root, target), jobs, results)
     copied = _copied(project.root, chain, with_data)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".crate-", dir=out.parent) as folder:
-        staged = _stage(project.root, Path(folder), chain)
-        crate = _Crate(project, chain, copied, staged).build()
+    places = Places(
+        project.root, [path for job in chain.jobs for path in (*job.result["reads"], *job.result["writes"])]
+    )
+    remove_partial(out)
+    with partial_folder(out) as folder:
+        staged, shortened = _stage(project.root, folder, chain, places)
+        builder = _Crate(project, chain, copied, staged, places)
+        crate = builder.build()
         # Written aside and renamed, so that it is whole or absent.
-        written = Path(folder, "crate")
+        written = folder / "crate"
         crate.write(written)
         if out.suffix == ".zip":
             # Not the library's own way, which puts a file of a folder into the archive twice.
@@ -106,6 +117,11 @@ def write_crate(project: Project, target: str | Path, out: Path, with_data: bool
     size = describe(out, digests=False)["bytes"] / 1e6
     given = f"{len(chain.given)} files that were given" if chain.given else "no given file"
     about = f"{out}: {len(copied)} files and folders of data, {len(chain.jobs)} jobs, {given}; {size:,.1f} MB."
+    if shortened := [*shortened, *builder.shortened]:
+        notes.append(
+            f"Passwords and places of this machine were left out of {len(shortened)} files, whose checksums are those "
+            f"of the files in the crate: {', '.join(shortened)}."
+        )
     return [*notes, about]
 
 
@@ -138,8 +154,14 @@ def _copied(root: Path, chain: Chain, with_data: bool) -> dict[str, File]:
     return dict(chosen)
 
 
-def _stage(root: Path, folder: Path, chain: Chain) -> Path:
-    """Lay out the workflow and the records of the jobs, as the crate has them; return the folder."""
+def _stage(root: Path, folder: Path, chain: Chain, places: Places) -> tuple[Path, list[str]]:
+    """Lay out the workflow and the records of the jobs, as the crate has them.
+
+    Returns
+    -------
+    tuple
+        The folder, and the files of the configuration of which something was left out.
+    """
     staged = folder / "staged"
     for name in FOLDERS:
         if (root / name).is_dir():
@@ -148,8 +170,23 @@ def _stage(root: Path, folder: Path, chain: Chain) -> Path:
         if (root / name).is_file():
             shutil.copy(root / name, staged / name)
     lines = [json.dumps({"name": job.name} | dict(attempt)) + "\n" for job in chain.jobs for attempt in job.last]
-    (staged / "records.jsonl").write_text("".join(lines))
-    return staged
+    (staged / "records.jsonl").write_text(places.shown("".join(lines)), encoding="utf-8")
+    own = sorted(path for name in OWN for path in (staged / name).rglob("*") if path.is_file())
+    return staged, [path.relative_to(staged).as_posix() for path in own if _shorten(path, path, places)]
+
+
+def _shorten(path: Path, copy: Path, places: Places) -> bool:
+    """Write a text as it is published; return False, and write nothing, if that is no change or it is no text."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return False
+    shown = places.shown(text)
+    if shown == text:
+        return False
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(shown, encoding="utf-8")
+    return True
 
 
 @dataclass
@@ -160,12 +197,15 @@ class _Crate:
     chain: Chain
     copied: Mapping[str, File]
     staged: Path
+    places: Places
 
     def build(self) -> ROCrate:
+        # Copied files of which something was left out.
+        self.shortened: list[str] = []
         self.crate = ROCrate(gen_preview=True, version="1.1")
         self.crate.metadata.extra_terms |= TERMS
         self.files: dict[str, Entity] = {}
-        self.cited = yaml.safe_load((self.project.root / "CITATION.cff").read_text())
+        self.cited = yaml.safe_load((self.project.root / "CITATION.cff").read_text(encoding="utf-8"))
         self.agents = self._agents()
         workflow = self._workflow()
         self._root(workflow)
@@ -234,10 +274,10 @@ class _Crate:
         figure = self.project.figures.get(path.stem)
         if self.chain.target.rule == "draw_figure" and figure is not None:
             return f"{figure.title} ({path.stem})", f"{figure.caption} After {figure.paper}, drawn anew by cisflow."
-        return str(path), f"Made by the rule {self.chain.target.rule} of cisflow."
+        return self.places.inside(str(path)), f"Made by the rule {self.chain.target.rule} of cisflow."
 
     def _readme(self, title: str, caption: str) -> str:
-        wrote = list(self.chain.target.result["writes"])
+        wrote = list(map(self.places.inside, self.chain.target.result["writes"]))
         return README.format(
             title=title, caption=caption, files="\n".join(f"- `{path}`" for path in wrote), version=__version__,
             workflow=WORKFLOW, jobs=len(self.chain.jobs), command=self.project.settings.command, target=wrote[0],
@@ -290,7 +330,8 @@ class _Crate:
         done = job.result
         action = self._context(
             f"#job/{quote(job.name)}", "CreateAction", name=f"{job.rule}: {job.name}",
-            description=" ".join(done["command"]), startTime=_time(done["started"]), endTime=_time(done["ended"]),
+            description=self.places.shown(" ".join(done["command"])),
+            startTime=_time(done["started"]), endTime=_time(done["ended"]),
             actionStatus="http://schema.org/CompletedActionStatus", agent=self.agents, instrument=self._tool(job),
             object=[self._data(path, file) for path, file in done["reads"].items()],
             result=[self._data(path, file) for path, file in done["writes"].items()],
@@ -326,25 +367,53 @@ class _Crate:
         if path not in self.files:
             self.files[path] = self._copy(path) if path in self.copied else self._described(path, file)
             entity = self.files[path]
-            entity["contentSize"] = str(file.get("bytes", 0))
-            if file.get("sha256"):
-                entity["sha256"] = file["sha256"]
+            found = self._as_copied(path, file)
+            entity["contentSize"] = str(found.get("bytes", 0))
+            if found.get("sha256"):
+                entity["sha256"] = found["sha256"]
             if (source := self._source(path)) is not None:
                 entity["license"] = self._licence(source)
-                entity["isBasedOn"] = self._context(source.homepage, "CreativeWork", name=source.title)
+                entity["isBasedOn"] = self._context(without_secrets(source.homepage), "CreativeWork", name=source.title)
         return self.files[path]
 
+    def _as_copied(self, path: str, file: File) -> File:
+        """Return size and checksum of what the crate has of a file or folder."""
+        copy = self._published(path)
+        if path not in self.copied or not copy.exists():
+            return file
+        if "files" not in file:
+            return describe(copy)
+        # A folder of which some files were changed: its checksum is that of all of them, as they are in the crate.
+        with tempfile.TemporaryDirectory(dir=self.staged) as whole:
+            shutil.copytree((self.project.root / path).absolute(), Path(whole, "files"), copy_function=os.symlink)
+            for changed in files_below(copy):
+                place = Path(whole, "files", changed.relative_to(copy))
+                place.unlink()
+                shutil.copy(changed, place)
+            return describe(Path(whole, "files"))
+
+    def _published(self, path: str) -> Path:
+        """Return where the copies are of what was changed of a file or folder."""
+        return self.staged / "published" / self.places.inside(path)
+
+    def _file(self, where: Path, copy: Path) -> Path:
+        """Return a file that is copied, or a copy of it without passwords and places of this machine."""
+        if where.suffix not in TEXTS or not _shorten(where, copy, self.places):
+            return where
+        self.shortened.append(copy.relative_to(self.staged / "published").as_posix())
+        return copy
+
     def _copy(self, path: str) -> Entity:
-        where, inside = self.project.root / path, _inside(path)
+        where, inside, copy = self.project.root / path, self.places.inside(path), self._published(path)
         if where.is_dir():
             # Its files one by one, without Snakemake's hidden ones.
             entity = self.crate.add_dataset(dest_path=inside)
             names = [file.relative_to(where).as_posix() for file in files_below(where)]
-            parts = [self.crate.add_file(where / name, f"{inside}/{name}") for name in names]
+            parts = [self.crate.add_file(self._file(where / name, copy / name), f"{inside}/{name}") for name in names]
             entity["hasPart"] = parts
         else:
-            entity = self.crate.add_file(where, inside, properties={"encodingFormat": _format(path)})
-        entity["name"] = path
+            entity = self.crate.add_file(self._file(where, copy), inside, properties={"encodingFormat": _format(path)})
+        entity["name"] = self._name(path)
         return entity
 
     def _described(self, path: str, file: File) -> Entity:
@@ -352,7 +421,7 @@ class _Crate:
         declared = source.files.get(PurePath(path).name) if source else None
         if declared and declared.url:
             return self.crate.add_file(
-                declared.url, properties={"name": PurePath(path).name, "encodingFormat": _format(path)}
+                without_secrets(declared.url), properties={"name": PurePath(path).name, "encodingFormat": _format(path)}
             )
         how = "a folder" if "files" in file else "a file"
         if declared and declared.package:
@@ -360,10 +429,14 @@ class _Crate:
         elif source and source.jaspar:
             how += f" exported from {source.jaspar.release} by the package pyjaspar"
         return self._context(
-            f"#data/{quote(path)}", "CreativeWork", name=path, encodingFormat=_format(path),
+            f"#data/{quote(self._name(path))}", "CreativeWork", name=self._name(path), encodingFormat=_format(path),
             description=f"{how}, which is not in this crate; its checksum is that of "
             + ("a list of its files, as sha256sum writes it." if "files" in file else "the file."),
         )  # fmt: skip
+
+    def _name(self, path: str) -> str:
+        """Return a path as readers see it."""
+        return self.places.inside(path) if PurePath(path).is_absolute() else path
 
     def _source(self, path: str) -> Source | None:
         """Return the source that a file below `resources` is of."""
@@ -443,7 +516,7 @@ class _Crate:
         )
 
     def _text(self, name: str, text: str, title: str) -> Entity:
-        (self.staged / name).write_text(text)
+        (self.staged / name).write_text(text, encoding="utf-8")
         return self._staged_file(name, title)
 
 
@@ -462,12 +535,6 @@ def _unpack(entity: Entity) -> None:
 def _types(entity: Entity) -> list[str]:
     found = entity["@type"]
     return found if isinstance(found, list) else [found]
-
-
-def _inside(path: str) -> str:
-    """Return where a file is in the crate; of one outside of the repository, below `data/`."""
-    place = PurePath(path)
-    return f"data/{place.name}" if place.is_absolute() or ".." in place.parts else place.as_posix()
 
 
 def _format(path: str) -> str:
@@ -505,5 +572,5 @@ def _homepage(name: str) -> str | None:
 
 
 def _first_sentence(script: Path) -> str:
-    found = re.match(r'"""(.*?[.!?])(?:\s|""")', script.read_text(), flags=re.DOTALL)
+    found = re.match(r'"""(.*?[.!?])(?:\s|""")', script.read_text(encoding="utf-8"), flags=re.DOTALL)
     return " ".join(found[1].split()) if found else script.name

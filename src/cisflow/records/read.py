@@ -70,7 +70,7 @@ def read_jobs(logs: str | Path) -> tuple[list[Job], list[str]]:
 
 def _attempts(path: Path, notes: list[str]) -> list[Attempt]:
     found: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+    for number, line in enumerate(path.read_text(errors="replace", encoding="utf-8").splitlines(), 1):
         try:
             event = json.loads(line)
             kind, name = event.pop("event"), event["id"]

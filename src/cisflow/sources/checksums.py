@@ -43,10 +43,11 @@ def read_records(folder: str | Path) -> dict[str, Record]:
         It is no such table; all lines that are wrong.
     """
     path = Path(folder) / TABLE
-    try:
-        lines = path.read_text().splitlines()
-    except (FileNotFoundError, NotADirectoryError):
+    # Something else of this name, as a named pipe, is passed over.
+    if not path.is_file():
         return {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise CisflowError(f"{path}: it is not a text file in UTF-8 ({error.reason}). {_MEND}") from error
     if not lines or tuple(lines[0].split("\t")) != COLUMNS:

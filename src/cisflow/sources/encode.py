@@ -21,7 +21,7 @@ import requests
 
 from cisflow import __version__
 from cisflow.config.encode import METADATA, Query
-from cisflow.errors import CisflowError
+from cisflow.errors import CisflowError, without_secrets
 from cisflow.sources.http import TIMEOUT, Retry, persistently, refuse_transient
 from cisflow.sources.manifest import Row
 
@@ -85,6 +85,11 @@ class Encode:
 
     def __init__(self, server: str | None = None, wait: Callable[[float], None] = time.sleep):
         self.server = (server or os.environ.get("CISFLOW_ENCODE") or SERVER).rstrip("/")
+        if without_secrets(self.server) != self.server:
+            raise CisflowError(
+                f"CISFLOW_ENCODE: {self.server} has a password or a key, which pinned manifests would show to all who "
+                "read them. Put the password into ~/.netrc (machine, login, password)."
+            )
         self._wait = wait
         self._session = requests.Session()
         # The portal refuses programs that pretend to be a browser.

@@ -21,6 +21,8 @@ RETRIES = 5
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 # A server that asks for a longer pause than this, in seconds, is left alone.
 PATIENCE = 600.0
+# Bytes per second, on average over so many seconds. A slower connection is closed, and the request is made again.
+LOWEST_RATE, WINDOW = 1000, 60.0
 # What another try does not change.
 _LASTING = (requests.TooManyRedirects, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 
@@ -33,6 +35,29 @@ class Retry(Exception):
     def __init__(self, text: str, after: float | None = None):
         super().__init__(text)
         self.after = after
+
+
+class Pace:
+    """Watches how fast a body comes."""
+
+    def __init__(self) -> None:
+        self._start, self._bytes = time.monotonic(), 0
+
+    def add(self, count: int) -> None:
+        """Count bytes that have come.
+
+        Raises
+        ------
+        Retry
+            Fewer than LOWEST_RATE bytes per second came in the last WINDOW seconds.
+        """
+        self._bytes += count
+        seconds = time.monotonic() - self._start
+        if seconds < WINDOW:
+            return
+        if self._bytes < LOWEST_RATE * seconds:
+            raise Retry(f"the connection is too slow: {self._bytes:,} bytes in {seconds:,.0f} s")
+        self._start, self._bytes = time.monotonic(), 0
 
 
 def refuse_transient(answer: requests.Response) -> None:
@@ -71,7 +96,8 @@ def persistently(
     wait
         Called with the seconds between two tries.
     gained
-        Bytes that have come so far; the count of failures begins again when they grow.
+        Bytes that have come so far. The count of failures begins again when a try has brought what comes in WINDOW at
+        the lowest rate; a few bytes in each try are no progress.
 
     Raises
     ------
@@ -89,7 +115,7 @@ def persistently(
         except (requests.RequestException, Retry) as error:
             if _no_network(error) and gained() == start:
                 raise CisflowError(f"{url}: there is no network here ({_why(error)}). {advice}") from error
-            failures = 0 if gained() > before else failures + 1
+            failures = 0 if gained() - before >= LOWEST_RATE * WINDOW else failures + 1
             if failures >= RETRIES:
                 raise CisflowError(
                     f"{url}: given up after {RETRIES} tries without progress: {_why(error)}. {advice}"

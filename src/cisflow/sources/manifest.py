@@ -97,7 +97,7 @@ def write_manifest(path: str | Path, manifest: Manifest) -> None:
         "server": manifest.server,
         "left_out": dict(manifest.left_out),
     }
-    with atomic(path) as partial, partial.open("w", newline="") as file:
+    with atomic(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         file.write("# Files of ENCODE, pinned by 'cisflow encode pin'; commit it. 'cisflow encode diff' compares it.\n")
         for key, value in notes.items():
             file.write(f"# {key}: {json.dumps(value, sort_keys=True)}\n")
@@ -116,7 +116,7 @@ def read_manifest(path: str | Path) -> Manifest:
     """
     path = Path(path)
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         raise CisflowError(f"{path}: there is no such file.") from None
     except UnicodeDecodeError as error:

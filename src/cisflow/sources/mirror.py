@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cisflow.errors import CisflowError
-from cisflow.io import disk_is_full, sha256
+from cisflow.io import disk_is_full, remove_partial, sha256
 from cisflow.locks import locked
 from cisflow.sources.checksums import TABLE, Record, read_records, write_records
 from cisflow.sources.fetch import Progress, Wanted, fetch
@@ -42,11 +42,7 @@ class Item:
     @property
     def origin(self) -> str:
         """Where it is to be had, for a machine or a reader."""
-        if self.wanted.url or self.wanted.package is None:
-            return self.wanted.url or "by hand"
-        package = self.wanted.package
-        version = f"=={package['version']}" if package.get("version") else ""
-        return f"{package['kind']} package {package['name']}{version}: {package['member']}"
+        return self.wanted.origin
 
     @property
     def by_hand(self) -> bool:
@@ -108,6 +104,8 @@ class Mirror:
                 self._write_down(item)
                 return "was there"
             log.warning("%s: %s; it is fetched again", path, problem)
+        # The lock of the folder keeps away others that might be writing it.
+        remove_partial(path)
         origin = fetch(item.wanted, path, others, progress, wait)
         self._write_down(item)
         return f"from {origin}"

@@ -72,7 +72,7 @@ def _tar(path: Path) -> str | None:
 
 
 def _meme(path: Path) -> str | None:
-    with path.open(errors="replace") as file:
+    with path.open(errors="replace", encoding="utf-8") as file:
         head = file.read(4096)
     return None if "MEME version" in head else "it is not in MEME format (there is no line 'MEME version')"
 

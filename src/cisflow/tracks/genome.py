@@ -2,7 +2,6 @@
 
 from collections import Counter
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 
 import numpy as np
@@ -10,7 +9,7 @@ import pysam
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
-from cisflow.io import full_message
+from cisflow.io import full_message, partial_folder, publish
 from cisflow.sequence import UNKNOWN
 from cisflow.tracks.fasta import Block, read_blocks
 from cisflow.tracks.genome_index import wrong_indices
@@ -48,9 +47,8 @@ def index_genome(fasta: str | Path, out: str | Path) -> dict[str, int]:
         The file is missing, not whole, or not a FASTA file of DNA, or a contig is there twice.
     """
     fasta, out = Path(fasta), Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-        partial = Path(folder) / out.name
+    with partial_folder(out) as folder:
+        partial = folder / out.name
         try:
             letters = _compress(fasta, partial)
         except OSError as error:
@@ -66,7 +64,7 @@ def index_genome(fasta: str | Path, out: str | Path) -> dict[str, int]:
                 "words, with the line, are above."
             ) from None
         for ending in ("", ".fai", ".gzi"):
-            Path(f"{partial}{ending}").replace(f"{out}{ending}")
+            publish(Path(f"{partial}{ending}"), Path(f"{out}{ending}"))
     return letters
 
 

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pysam
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
-from cisflow.io import write_tsv
+from cisflow.io import partial_folder, write_tsv
 from cisflow.tables import READ_COUNTS
 from cisflow.tracks.bam import open_bam
 from cisflow.tracks.bigwig import write_bigwig
@@ -119,7 +118,7 @@ def write_calls(
         elsewhere = set(declared) - set(names.values())
         if reads := sum(index.total for index in file.get_index_statistics() if index.contig in elsewhere):
             tally[ELSEWHERE] = reads
-        folder = Path(stack.enter_context(TemporaryDirectory(dir=Path(counts).parent, prefix=".calls.")))
+        folder = stack.enter_context(partial_folder(Path(counts)))
         counting = _Counting(bam, file, reference, calls or Calls(), tally)
         rows = {kind: folder / kind for kind in outputs}
         tally.update({f"calls of {kind}": 0 for kind in outputs})

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cisflow.errors import CisflowError
+from cisflow.io import partial_folder
 from cisflow.tracks.fasta import other_strand, read_records
 from cisflow.tracks.genome import index_genome
 
@@ -63,9 +63,8 @@ def genome_of_records(fasta: str | Path, out: str | Path, sizes: Mapping[str, in
     """
     fasta, out, sizes = Path(fasta), Path(out), dict(sizes or {})
     found, counts = placed_records(fasta)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-        plain = Path(folder) / "genome.fa"
+    with partial_folder(out) as folder:
+        plain = folder / "genome.fa"
         with plain.open("wb") as writer:
             for chrom in sorted({record.chrom for record in found}):
                 own = [record for record in found if record.chrom == chrom]

@@ -85,13 +85,13 @@ def write_description(folder: Path, description: Mapping[str, Any]) -> None:
 def write_checksums(folder: Path) -> None:
     """Write the checksums of a checkpoint's files, which says that it is complete."""
     with atomic(folder / CHECKSUMS) as partial:
-        partial.write_text("".join(f"{sha256(folder / name)}  {name}\n" for name in FILES))
+        partial.write_text("".join(f"{sha256(folder / name)}  {name}\n" for name in FILES), encoding="utf-8")
 
 
 def damage(folder: Path) -> str | None:
     """Return what is wrong with the files of a checkpoint, or None if all are as they were written."""
     try:
-        lines = (folder / CHECKSUMS).read_text().splitlines()
+        lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return f"it has no {CHECKSUMS}"
     except UnicodeDecodeError:
@@ -126,7 +126,7 @@ def read_description(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / "model.json"
     try:
-        description = json.loads(path.read_text())
+        description = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise CisflowError(f"{folder}: not a checkpoint folder (it has no model.json).") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

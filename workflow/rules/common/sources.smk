@@ -5,6 +5,7 @@ import shlex
 import sys
 
 from cisflow.config.project import BASE
+from cisflow.errors import without_secrets
 
 # Every file of every source, and those that come in an archive.
 FILES = {name: file for source in project.sources.values() for name, file in source.files.items()}
@@ -18,7 +19,8 @@ def records_of(wildcards):
 
 
 def declaration(wildcards):
-    return as_json(project.sources[wildcards.source].declaration(wildcards.file))
+    """Return what is known of a file, as JSON; passwords and keys in its address go another way (share_addresses)."""
+    return without_secrets(as_json(project.sources[wildcards.source].declaration(wildcards.file)))
 
 
 @told

@@ -25,7 +25,7 @@ def main() -> None:
     tasks = sorted({task for claim in args.claims.values() for task in claim["task"]})
     runs = [path.parent for task in tasks for path in (args.results / "tasks" / task).glob("runs/*/provenance.json")]
     with atomic(args.page) as partial:
-        partial.write_text(write_page(args.claims, rows, runs, str(args.results), args.command))
+        partial.write_text(write_page(args.claims, rows, runs, str(args.results), args.command), encoding="utf-8")
     counts = Counter(row["verdict"] for row in rows)
     logging.info("%s", ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))
 

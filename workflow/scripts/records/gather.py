@@ -26,7 +26,7 @@ def main() -> None:
     write_table(args.jobs, by_job)
     write_table(args.rules, by_rule)
     with atomic(args.page) as partial:
-        partial.write_text(records_page(str(args.logs), by_job, by_rule, notes))
+        partial.write_text(records_page(str(args.logs), by_job, by_rule, notes), encoding="utf-8")
     logging.info("%s", in_all(by_rule))
 
 

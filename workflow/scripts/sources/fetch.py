@@ -1,7 +1,9 @@
 """Fetch one declared file: from a mirror folder, or over HTTP; checked before it takes its name."""
 
+import json
 import logging
 import os
+from dataclasses import replace
 
 from cisflow.script import Clock, json_value, parser, run
 from cisflow.sources.fetch import Wanted, fetch
@@ -15,7 +17,10 @@ def main() -> None:
     flags.add_argument("--out", required=True)
     args = flags.parse_args()
     mirrors = args.mirror + [folder for folder in os.environ.get("CISFLOW_MIRROR", "").split(os.pathsep) if folder]
+    # Addresses with a password or a key come without them, and are looked up (`cisflow.config.sources`).
+    addresses = json.loads(os.environ.get("CISFLOW_ADDRESSES", "{}"))
     wanted = Wanted(args.name, **args.file)
+    wanted = replace(wanted, url=addresses.get(wanted.url, wanted.url))
     logging.info("%s comes from %s", args.name, fetch(wanted, args.out, mirrors, Clock(args.name)))
 
 

@@ -63,7 +63,7 @@ def dry_run(
         with tempfile.TemporaryDirectory() as own:
             # JSON is YAML. Files beside the profile are named from it, which this copy is not beside.
             copy = {key: _beside(value, profile.path.parent) for key, value in settings.items()}
-            Path(own, "config.yaml").write_text(json.dumps(copy))
+            Path(own, "config.yaml").write_text(json.dumps(copy), encoding="utf-8")
             return _to_run(plan(config, targets, root, own, attempt))
 
     with ThreadPoolExecutor(1) as pool:

@@ -45,7 +45,7 @@ def list_environments(profile: Profile, targets: Sequence[str], root: Path = Pat
     kept = (*ASKING, "conda-prefix", "conda-base-path", "conda-frontend")
     settings = {key: value for key, value in profile.settings.items() if key in kept}
     with tempfile.TemporaryDirectory() as own:
-        Path(own, "config.yaml").write_text(json.dumps(settings))
+        Path(own, "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "--profile", own, "--cores", "1", "--software-deployment-method",
                    "conda", "--list-conda-envs", "--", *targets]  # fmt: skip
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, errors="replace", check=False)
@@ -102,7 +102,7 @@ def modules_of(root: Path, rules: Iterable[str]) -> list[str]:
     rules, found = {*rules}, {}
     for path in sorted((root / "workflow/rules").glob("*.smk")):
         for name, text in re.findall(
-            r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), flags=re.MULTILINE | re.DOTALL
+            r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
         ):
             block = re.search(r"^    envmodules:\n((?:        .*\n)+)", text, flags=re.MULTILINE)
             if name in rules and block:

@@ -92,7 +92,7 @@ def read_profile(name: str, root: Path = Path()) -> Profile:
 
 
 def _lines(path: Path) -> tuple[str, ...]:
-    return tuple(path.read_text().splitlines())
+    return tuple(path.read_text(encoding="utf-8").splitlines())
 
 
 def placeholders(profile: Profile) -> Iterator[tuple[Path, int, str]]:
@@ -138,7 +138,7 @@ def known_resources() -> set[str]:
     for plugin in PLUGINS:
         spec = find_spec(plugin)
         for path in Path(spec.origin).parent.glob("*.py") if spec and spec.origin else ():
-            found |= {name for pair in _RESOURCE.findall(path.read_text()) for name in pair if name}
+            found |= {name for pair in _RESOURCE.findall(path.read_text(encoding="utf-8")) for name in pair if name}
     return found
 
 
@@ -239,4 +239,4 @@ def rules_of(root: Path = Path()) -> set[str]:
 
 def _rule_files(root: Path) -> Iterator[str]:
     paths = (root / "Snakefile", *(root / "workflow/rules").glob("*.smk"))
-    return (path.read_text() for path in paths if path.exists())
+    return (path.read_text(encoding="utf-8") for path in paths if path.exists())

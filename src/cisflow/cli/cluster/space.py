@@ -56,7 +56,7 @@ def mount_of(folder: str | Path, mounts: str | None = None) -> Mount | None:
     if mounts is None:
         if not MOUNTS.exists():
             return None
-        mounts = MOUNTS.read_text(errors="replace")
+        mounts = MOUNTS.read_text(errors="replace", encoding="utf-8")
     path = os.path.realpath(folder)
     found = None
     for line in mounts.splitlines():

@@ -121,7 +121,7 @@ def _rule_of(name: str, patterns: Mapping[str, re.Pattern]) -> tuple[str | None,
 def seconds_of(path: Path) -> float | None:
     """Return the seconds of a benchmark, the mean of its rows; None if it cannot be read."""
     try:
-        header, *rows = path.read_text().splitlines()
+        header, *rows = path.read_text(encoding="utf-8").splitlines()
         column = header.split("\t").index("s")
         values = [float(row.split("\t")[column]) for row in rows if row]
         return sum(values) / len(values)
