@@ -241,7 +241,7 @@ def test_a_connection_that_hardly_brings_anything_is_given_up(server, tmp_path, 
 
     def drip(n):
         yield DATA[5 * n : 5 * n + 5]
-        given_up[n].wait(timeout=60)
+        given_up[n].wait(timeout=LIMIT)
 
     def progress(done, total):
         clock[0] = done
