@@ -7,6 +7,7 @@ import os
 import threading
 
 import pytest
+from tests.limits import LIMIT
 
 from cisflow.errors import CisflowError
 from cisflow.sources import http
