@@ -1,21 +1,35 @@
 """Files are whole or absent, whatever happens while they are written."""
 
+import errno
 import os
 import resource
 import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from cisflow import cli
 from cisflow.config.datasets import Hdf5
 from cisflow.datasets.make import make_dataset
 from cisflow.errors import CisflowError
-from cisflow.io import atomic, check_md5, check_written, h5_reader, h5_writer, md5, sha256, write_tsv
+from cisflow.io import (
+    FAILING,
+    atomic,
+    check_md5,
+    check_written,
+    failing_message,
+    h5_reader,
+    h5_writer,
+    md5,
+    sha256,
+    write_tsv,
+)
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path):
@@ -176,6 +190,84 @@ def test_a_really_full_disk(tmp_path):
         assert os.listdir(tmp_path) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+@contextmanager
+def read_only(folder):
+    """A file system that can no longer be written, as after an error of its disk; where one can be mounted."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("a file system can only be mounted by root")
+    try:
+        (folder / "a.fa").write_text(">chr1\nACGT\n")
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("place", ["a.tsv", "new/a.tsv"])
+def test_a_read_only_file_system_is_a_message(tmp_path, place):
+    words = f"{place}: it cannot be written: the file system is read-only. Give another place"
+    with read_only(tmp_path), pytest.raises(CisflowError, match=words):
+        write_tsv(tmp_path / place, ["x"], [])
+
+
+def test_a_program_on_a_read_only_file_system_ends_with_one_message(root, tmp_path):
+    script = root / "workflow/scripts/tracks/index_genome.py"
+    with read_only(tmp_path):
+        done = subprocess.run(
+            [sys.executable, script, "--fasta", tmp_path / "a.fa", "--out", tmp_path / "a.fa.gz"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path}/a.fa.gz: it cannot be written: {FAILING[errno.EROFS]}.\n"
+
+
+@pytest.mark.parametrize("number", FAILING)
+def test_a_failing_file_system_is_a_message_and_leaves_nothing(tmp_path, number):
+    """By the number of the error, which some libraries tell only inside their text."""
+    errors = [OSError(number, os.strerror(number)), OSError(f"Can't write data (errno = {number}, ...)"),
+              RuntimeError(f"cannot write (os error {number})")]  # fmt: skip
+    for error in errors:
+        with pytest.raises(CisflowError, match=r"a\.txt: .* written") as told, atomic(tmp_path / "a.txt"):
+            raise error
+        assert FAILING[number] in str(told.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_cannot_be_read_elsewhere_is_not_said_of_the_output(tmp_path):
+    with pytest.raises(PermissionError), atomic(tmp_path / "out/a.txt"):
+        raise PermissionError(errno.EACCES, "Permission denied", "/data/input.bed")
+    error = PermissionError(errno.EACCES, "Permission denied", "/data/input.bed")
+    assert failing_message(error) == f"/data/input.bed: {FAILING[errno.EACCES]} (Permission denied)."
+    assert failing_message(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None
+
+
+def test_an_input_that_cannot_be_read_ends_a_program_with_one_message(root, tmp_path):
+    """The memory of a process is a file whose first byte is an input/output error."""
+    code = """
+        from pathlib import Path
+        def main():
+            with atomic("a.txt") as partial:
+                partial.write_bytes(Path("/proc/self/mem").read_bytes())
+        run(main)
+    """
+    done = limited(code, tmp_path, 100_000)
+    assert done.returncode == 1
+    what = "a file could not be read or written while this one was made"
+    assert done.stderr == f"error: a.txt: {what}: {FAILING[errno.EIO]}.\n"
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_command_line_says_so_too(tmp_path, monkeypatch, capsys):
+    def fail():
+        raise PermissionError(errno.EACCES, "Permission denied", "/data/[b]input.bed")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err.startswith("error: /data/[b]input.bed: permission is denied. Give another place")
 
 
 def test_tables_are_tidy_and_exact(tmp_path):

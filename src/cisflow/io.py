@@ -36,6 +36,17 @@ VDS_PREFIX = "HDF5_VDS_PREFIX"
 # Number of points of a selection without end.
 UNLIMITED = h5py.h5s.UNLIMITED
 
+# What a system says of a disk that is full, and of a file system that cannot be read or written.
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+FAILING = {
+    errno.EROFS: "the file system is read-only. Give another place, or have it mounted for writing",
+    errno.EACCES: "permission is denied. Give another place, or have its owner permit it ('ls -ld' shows who may)",
+    errno.EPERM: "the system does not permit it. Give another place",
+    errno.EIO: "the disk, or the connection to it, fails. The log of the system (dmesg) may say more. Run it again "
+    "when this is mended, or give a place on another disk",
+    errno.ESTALE: "it is gone from the server of the network file system. Run it again",
+}
+
 # Folders in which files are being written, and the paths that the files are for.
 _UNFINISHED: dict[Path, Path] = {}
 # How the names of these folders end.
@@ -83,7 +94,7 @@ def partial_folder(path: Path) -> Iterator[Path]:
     Raises
     ------
     CisflowError
-        The disk is full.
+        The disk is full, or the file system is read-only or fails. What the block cannot read elsewhere passes through.
     """
     folder = None
     try:
@@ -93,8 +104,9 @@ def partial_folder(path: Path) -> Iterator[Path]:
         _UNFINISHED[folder] = path
         yield folder
     except BaseException as error:
-        if disk_is_full(error):
-            raise CisflowError(full_message(path)) from error
+        number = system_error(error)
+        if number in FULL or (number in FAILING and (folder is None or _is_of(error, path.parent))):
+            raise CisflowError(_unwritten(path, number)) from error
         raise
     finally:
         if folder is not None:
@@ -140,9 +152,26 @@ def remove_partial(path: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def abandon() -> str:
-    """Remove all files that are being written; return what to tell of a full disk."""
-    told = [full_message(path) for path in _UNFINISHED.values()] or ["there is no space left on the disk."]
+def _is_of(error: BaseException, folder: Path) -> bool:
+    """Return whether an error is one of a file below a folder, as far as it tells."""
+    name = getattr(error, "filename", None)
+    return name is None or Path(os.fsdecode(name)).absolute().is_relative_to(folder.absolute())
+
+
+def _unwritten(path: Path, number: int) -> str:
+    """Return what to tell of a file that cannot be written, by the number of the system's error."""
+    if number in FULL:
+        return full_message(path)
+    # These come with reading, too, and then without the name of the file.
+    unsure = number in (errno.EIO, errno.ESTALE)
+    what = "a file could not be read or written while this one was made" if unsure else "it cannot be written"
+    return f"{path}: {what}: {FAILING[number]}."
+
+
+def abandon(number: int) -> str:
+    """Remove all files that are being written; return what to tell, by the number of the system's error."""
+    other = "there is no space left on the disk." if number in FULL else f"a file cannot be written: {FAILING[number]}."
+    told = [_unwritten(path, number) for path in _UNFINISHED.values()] or [other]
     for folder in _UNFINISHED:
         shutil.rmtree(folder, ignore_errors=True)
     return told[-1]
@@ -150,10 +179,29 @@ def abandon() -> str:
 
 def disk_is_full(error: BaseException | None) -> bool:
     """Return whether an exception says that a disk, a quota or a file-size limit is exhausted."""
-    numbers = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+    return system_error(error) in FULL
+
+
+def system_error(error: BaseException | None) -> int | None:
+    """Return the number in FULL or FAILING that an exception tells, or None."""
+    numbers = (*FULL, *FAILING)
+    if getattr(error, "errno", None) in numbers:
+        return error.errno
+    text = str(error)
     # h5py, programs in Rust, and shutil.copytree report the system's error number only inside their message.
-    told = (text for n in numbers for text in (f"errno = {n},", f"(os error {n})", f"[Errno {n}]"))
-    return getattr(error, "errno", None) in numbers or any(text in str(error) for text in told)
+    told = (n for n in numbers for words in (f"errno = {n},", f"(os error {n})", f"[Errno {n}]") if words in text)
+    return next(told, None)
+
+
+def failing_message(error: OSError) -> str | None:
+    """Return what to tell of a file that could not be read or written; None if the file system is not to blame."""
+    number = system_error(error)
+    if number in FULL:
+        return f"no space left on the disk ({error}). Free some space and run again."
+    if number not in FAILING:
+        return None
+    what = f"{error.filename}: " if error.filename is not None else "a file cannot be read or written: "
+    return f"{what}{FAILING[number]} ({error.strerror or error})."
 
 
 def full_message(path: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from cisflow import job
 from cisflow.errors import CisflowError, visible
-from cisflow.io import abandon, disk_is_full
+from cisflow.io import abandon, failing_message, system_error
 from cisflow.software import check
 
 # 75 is EX_TEMPFAIL: the same command, run again, goes on.
@@ -79,8 +79,8 @@ class VisibleFormatter(logging.Formatter):
 def run(main: Callable[[], None]) -> None:
     """Run a script's main and end the process.
 
-    A CisflowError, a full disk, Ctrl-C and a terminated job end with one message and a status that says which;
-    everything else is a defect and shows its traceback.
+    A CisflowError, a full disk, a file system that is read-only or fails, Ctrl-C and a terminated job end with one
+    message and a status that says which; everything else is a defect and shows its traceback.
     """
     show_all_letters()
     handler = logging.StreamHandler(sys.stderr)
@@ -99,28 +99,28 @@ def _run(main: Callable[[], None]) -> None:
         check(sys.argv[0])
         main()
     except CisflowError as error:
-        if disk_is_full(error.__cause__):
+        if isinstance(error.__cause__, Exception) and system_error(error.__cause__) is not None:
             _leave(f"error: {error}")
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         print("stopped by Ctrl-C; nothing partial was left", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except OSError as error:
-        if not disk_is_full(error):
+        if (message := failing_message(error)) is None:
             raise
-        _leave(f"error: no space left on the disk ({error}). Free some space and run again.")
+        _leave(f"error: {message}")
 
 
 def watch(told: "sys.UnraisableHookArgs") -> None:
     """End the process when h5py could not write what it lets go of; it would go on, and crash."""
-    if disk_is_full(told.exc_value):
-        _leave(f"error: {abandon()}")
+    if (number := system_error(told.exc_value)) is not None:
+        _leave(f"error: {abandon(number)}")
     sys.__unraisablehook__(told)
 
 
 def _leave(message: str) -> None:
     """End at once; HDF5 would crash when it closes, at the regular end, what it could not write."""
-    print(message, file=sys.stderr, flush=True)
+    print(visible(message), file=sys.stderr, flush=True)
     job.end("failed", message)
     sys.stdout.flush()
     os._exit(1)

@@ -75,6 +75,7 @@ class LocalFault(NamedTuple):
 
 
 RUN, JOB, CONTENT = "tests/training/test_run.py", "tests/records/test_job.py", "tests/workflow/test_content.py"
+FETCH, MIRROR, IO = "tests/sources/test_fetch.py", "tests/sources/test_mirror.py", "tests/test_io.py"
 LOCAL_FAULTS = (
     LocalFault(
         "a training dies after its last epoch, while data are hashed or results are put in their place",
@@ -135,6 +136,86 @@ LOCAL_FAULTS = (
         "a user's file is touched, or replaced by a copy",
         "nothing is made again",
         f"{CONTENT}::test_a_touch_and_a_copy_make_nothing_again",
+    ),
+    LocalFault(
+        "a server sends another part of a file than was asked for, or a part of another version",
+        "nothing is appended; the file is fetched again as a whole",
+        f"{FETCH}::test_a_part_that_was_not_asked_for_is_not_appended",
+    ),
+    LocalFault(
+        "a server sends a part that was not asked for",
+        "refused",
+        f"{FETCH}::test_a_part_that_comes_unasked_is_refused",
+    ),
+    LocalFault(
+        "a file without a checksum changes between two parts, at a server that cannot tell versions apart",
+        "parts are not gone on with; the file is fetched again as a whole",
+        f"{FETCH}::test_without_a_validator_a_part_is_appended_only_if_a_checksum_is_known",
+    ),
+    LocalFault(
+        "a server labels a `.gz` file as encoded (`Content-Encoding: gzip`)",
+        "its bytes are kept as they are on the server",
+        f"{FETCH}::test_a_compressed_file_that_is_labelled_as_encoded_is_kept_as_it_is",
+    ),
+    LocalFault(
+        "a server sends a file encoded",
+        "refused, and not decoded",
+        f"{FETCH}::test_a_body_that_is_not_the_file_is_refused_and_not_decoded",
+    ),
+    LocalFault(
+        "a connection ends before the last chunk of a body without a length",
+        "the file is gone on with",
+        f"{FETCH}::test_chunks_that_are_cut_are_noticed",
+    ),
+    LocalFault(
+        "a body does not end",
+        "it is stopped at the declared size",
+        f"{FETCH}::test_an_endless_body_is_stopped_at_the_declared_size",
+    ),
+    LocalFault(
+        "a byte comes now and then",
+        "given up after five tries; what came is kept",
+        f"{FETCH}::test_a_connection_that_hardly_brings_anything_is_given_up",
+    ),
+    LocalFault(
+        "a mirror has another file of the same name, and no checksum is known",
+        "it is not used, and the log says why",
+        f"{MIRROR}::test_a_file_without_a_checksum_is_taken_from_its_own_place_only",
+    ),
+    LocalFault(
+        "a named pipe or a folder in a mirror has the name of a file",
+        "it is passed over",
+        f"{MIRROR}::test_what_is_no_file_is_passed_over",
+    ),
+    LocalFault(
+        "an address has a password, and its server fails",
+        "the password is in no log, record or command line",
+        "tests/workflow/test_originals.py::test_a_password_of_a_server_is_nowhere_but_in_the_configuration",
+    ),
+    LocalFault(
+        "a result of which records and settings have passwords and absolute paths becomes a crate",
+        "none of them is in it",
+        "tests/records/test_crate.py::test_a_crate_has_no_passwords_and_no_absolute_paths",
+    ),
+    LocalFault(
+        "the indexing of a genome or a BAM file is killed",
+        "the next attempt removes what is left",
+        "tests/tracks/test_scripts.py::test_an_indexing_that_is_killed_leaves_nothing_once_it_is_run_again",
+    ),
+    LocalFault(
+        "the file system becomes read-only",
+        "one message",
+        f"{IO}::test_a_program_on_a_read_only_file_system_ends_with_one_message",
+    ),
+    LocalFault(
+        "the disk fails while a file is read (input/output error)",
+        "one message; nothing partial is left",
+        f"{IO}::test_an_input_that_cannot_be_read_ends_a_program_with_one_message",
+    ),
+    LocalFault(
+        "the locale is another one than UTF-8",
+        "files are UTF-8 all the same",
+        "tests/workflow/test_locale.py::test_files_are_read_and_written_as_utf_8",
     ),
 )
 

@@ -13,6 +13,7 @@ from cisflow.cli.console import VisibleConsole
 from cisflow.cli.encode import app as encode_app
 from cisflow.cli.sources import app as sources_app
 from cisflow.errors import CisflowError
+from cisflow.io import failing_message
 from cisflow.script import show_all_letters, watch
 
 app = typer.Typer(
@@ -40,8 +41,11 @@ def main() -> None:
     sys.unraisablehook = watch
     try:
         app()
-    except CisflowError as error:
-        VisibleConsole(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", markup=True, soft_wrap=True)
+    except (CisflowError, OSError) as error:
+        message = str(error) if isinstance(error, CisflowError) else failing_message(error)
+        if message is None:
+            raise
+        VisibleConsole(stderr=True).print(f"[bold red]error:[/] {escape(message)}", markup=True, soft_wrap=True)
         raise SystemExit(1) from None
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cisflow.errors import CisflowError
-from cisflow.io import disk_is_full, remove_partial, sha256
+from cisflow.io import disk_is_full, failing_message, remove_partial, sha256
 from cisflow.locks import locked
 from cisflow.sources.checksums import TABLE, Record, read_records, write_records
 from cisflow.sources.fetch import Progress, Wanted, fetch
@@ -196,9 +196,11 @@ def fill(
         try:
             return mirror.get(item, others, progress, wait)
         except OSError as error:
-            if not disk_is_full(error):
+            if disk_is_full(error):
+                raise CisflowError(f"no space is left on the disk of {mirror.folder}; what came is kept.") from error
+            if (message := failing_message(error)) is None:
                 raise
-            raise CisflowError(f"no space is left on the disk of {mirror.folder}; what came is kept.") from error
+            raise CisflowError(message) from error
 
     failures = {}
     busy = "another 'cisflow sources fetch' is filling this folder"
