@@ -161,6 +161,11 @@ def test_the_validator_accepts_it(finished, tmp_path, validate, with_data):
     assert validate(tmp_path / "crate") == {"ro-crate-1.1": [], "provenance-run-crate-0.5": []}
 
 
+def test_the_validator_accepts_one_whose_paths_were_shortened(private, tmp_path, validate):
+    make(private, tmp_path / "crate", with_data=True)
+    assert validate(tmp_path / "crate") == {"ro-crate-1.1": [], "provenance-run-crate-0.5": []}
+
+
 def test_the_validator_has_little_to_recommend(finished, tmp_path, validate):
     """What remains: developers and workflow have no address, nobody is named as publisher, there is no network."""
     make(finished, tmp_path / "crate")
