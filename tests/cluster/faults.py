@@ -217,6 +217,61 @@ LOCAL_FAULTS = (
         "files are UTF-8 all the same",
         "tests/workflow/test_locale.py::test_files_are_read_and_written_as_utf_8",
     ),
+    LocalFault(
+        "a data file of one task is damaged or missing",
+        "only what needs it is refused, with the key and a close name",
+        "tests/workflow/test_plan.py::test_a_broken_or_missing_data_file_stops_only_what_needs_it",
+    ),
+    LocalFault(
+        "a BAM file is replaced, and its index is that of the earlier one",
+        "refused",
+        "tests/tracks/test_bam_index.py::test_the_index_of_an_earlier_version_is_refused",
+    ),
+    LocalFault(
+        "a genome is replaced, and its indices are those of the earlier one",
+        "refused",
+        "tests/tracks/test_genome_index.py::test_indices_of_an_earlier_version_are_refused",
+    ),
+    LocalFault(
+        "a read has tags of modified bases that do not fit it",
+        "the read is left out and counted",
+        "tests/tracks/test_modified.py::test_a_read_whose_tags_do_not_fit_is_left_out_and_counted",
+    ),
+    LocalFault(
+        "an HDF5 file is still being written by another program",
+        "refused as locked",
+        "tests/test_io.py::test_an_hdf5_file_that_another_program_writes_is_no_other_file",
+    ),
+    LocalFault(
+        "a part of a virtual HDF5 array is missing, or the writer of a file died",
+        "refused: fill values are never data",
+        "tests/test_io.py::test_fill_values_are_never_data",
+    ),
+    LocalFault(
+        "all filters of a network are flat",
+        "they are not compared with known motifs, and counted",
+        "tests/motifs/test_matches.py::test_uninformative_filters_are_not_compared",
+    ),
+    LocalFault(
+        "a sequence to be explained is a plain repeat",
+        "it is left out and counted",
+        "tests/attribution/test_scores.py::test_sequences_whose_shuffles_are_all_themselves_are_left_out_and_counted",
+    ),
+    LocalFault(
+        "the sequences of an HDF5 file are too short for a window",
+        "refused before any job",
+        "tests/config/test_project.py::test_what_does_not_fit_into_the_sequences_of_a_file_is_said_before_anything_runs",
+    ),
+    LocalFault(
+        "the configuration nests, loops or explodes",
+        "one message at once",
+        "tests/config/test_yaml.py::test_what_nests_loops_or_explodes_is_answered_at_once",
+    ),
+    LocalFault(
+        "a name has control characters",
+        "they are shown as their escapes",
+        "tests/test_errors.py::test_control_characters_are_shown_as_their_escapes",
+    ),
 )
 
 
