@@ -49,7 +49,7 @@ def real_data() -> Path:
 def server():
     """A server on the loopback interface, which serves what is put into its `data`."""
     with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield running
         running.shutdown()
