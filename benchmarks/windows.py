@@ -1,4 +1,5 @@
-"""Labels of windows from peaks against tabix queries, window by window, as Selene does; sequences from a genome."""
+"""Labels of windows from peaks against tabix queries, window by window, as Selene does; sequences from a genome;
+negatives on a genome of many contigs."""
 
 import argparse
 import resource
@@ -12,7 +13,7 @@ import numpy as np
 import pysam
 
 from cisflow.config.places import with_paths
-from cisflow.config.windows import Peaks
+from cisflow.config.windows import Peaks, Windows
 from cisflow.datasets.make import make_dataset
 from cisflow.io import h5_reader
 from cisflow.sequence import encode, one_hot
@@ -20,6 +21,8 @@ from cisflow.tracks.genome import Genome, index_genome
 
 CONTIG, SIZE, SITES = "chr{}", 20_000_000, 28_000
 LENGTH, LABEL = 1000, 200
+# Bases of each contig of a genome of many.
+CONTIG_SIZE = 1000
 
 
 def write_genome(folder: Path) -> Path:
@@ -125,22 +128,49 @@ def sequences(genome: Path, what: str, start: np.ndarray, repeats: int) -> None:
     print(f"| {what} | {speeds[0]:.1f} | {speeds[1]:.1f} | {speeds[2]:.1f} | {speeds[0] / speeds[2]:.1f} |")
 
 
+def contigs(folder: Path, count: int, args: argparse.Namespace) -> float:
+    """Print how long a set with negatives takes on a genome of so many contigs, every second with a positive."""
+    genome, bed = folder / f"{count}.fa", folder / f"{count}.bed"
+    rng = np.random.default_rng(4)
+    with genome.open("w") as file:
+        for number in range(count):
+            letters = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, CONTIG_SIZE)]
+            file.write(f">c{number}\n{letters.tobytes().decode()}\n")
+    bed.write_text("".join(f"c{number}\t0\t{LABEL}\n" for number in range(0, count, 2)))
+    index_genome(genome, folder / f"{count}.fa.gz")
+    model = Windows(
+        kind="windows", genome=str(folder / f"{count}.fa.gz"), length=LABEL, sets=[{"bed": str(bed), "target": 1}],
+        split={"valid": [f"c{n}" for n in range(0, count, 20)], "test": [f"c{n}" for n in range(10, count, 20)]},
+        negatives={"ratio": 1, "match": ["gc"], "distance": 0},
+    )  # fmt: skip
+    spec = with_paths(model, lambda place: place.file)
+    times, rows = timed(lambda: make_dataset(spec, [], folder / "contigs.h5"), args.repeats)
+    print(f"| {count:,} | {sum(rows.values()):,} | {said(times)} |")
+    return statistics.median(times)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--endpoints", type=int, default=1000)
     parser.add_argument("--peaks", type=int, default=3000)
     parser.add_argument("--peer-rows", type=int, default=2000, help="windows for tabix, whose time is scaled up")
+    parser.add_argument("--contigs", type=int, nargs="+", default=[20_000, 200_000])
+    parser.add_argument("--only", choices=("contigs",), help="leave out the rest")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        genome = write_genome(folder)
-        print(
-            "| 1,000 bp | base indices, GB a minute | one-hot too | fetch and encode | ratio |\n|---|---|---|---|---|"
-        )
-        sequences(genome, "every 450 bp", np.arange(40_000) * 450, args.repeats)
-        sequences(genome, "at random", np.random.default_rng(4).integers(0, SIZE - LENGTH, 10_000), args.repeats)
-        labels(folder, genome, args)
+        if args.only is None:
+            genome = write_genome(folder)
+            print(f"| {LENGTH:,} bp | base indices, GB a minute | one-hot too | fetch and encode | ratio |")
+            print("|---|---|---|---|---|")
+            sequences(genome, "every 450 bp", np.arange(40_000) * 450, args.repeats)
+            sequences(genome, "at random", np.random.default_rng(4).integers(0, SIZE - LENGTH, 10_000), args.repeats)
+            labels(folder, genome, args)
+        print("| contigs | rows | time |\n|---|---|---|")
+        times = [contigs(folder, count, args) for count in args.contigs]
+        ratio = (times[-1] / args.contigs[-1]) / (times[0] / args.contigs[0])
+        print(f"time a contig, of the most against the fewest: {ratio:.2f} (1 is linear)")
 
 
 if __name__ == "__main__":
