@@ -272,6 +272,8 @@ def test_a_broken_or_missing_data_file_stops_only_what_needs_it(clone, content, 
         done = snakemake(clone, "--profile", "profiles/local", "-n", f"results/tasks/mine/{target}")
         assert done.returncode != 0
         assert words in done.stdout
+        # Of a file that is missing Snakemake asks the rule missing_file, and adds its line to what that says.
+        assert content is None or "Traceback" not in done.stdout
     succeed(clone, "--profile", "profiles/demo", "-n", "results/demo/figures/fig1.pdf")
     done = cisflow(clone, "doctor")
     assert words in " ".join(done.stdout.split())

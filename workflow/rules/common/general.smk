@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -106,6 +107,18 @@ def check_files_of(tasks):
 
     if problems := [problem for name in tasks for problem in unsound_tasks().get(name, [])]:
         raise CisflowError(HEADING + listed(problems))
+
+
+def tasks_by_name():
+    """Return the tasks of which files are asked for on the command line."""
+    folder = f"{project.settings.results}/tasks/"
+    paths = map(os.path.normpath, sys.argv[1:])
+    below = (path.removeprefix(folder) for path in paths if path.startswith(folder))
+    return [name for name in sorted({path.partition("/")[0] for path in below}) if name in project.tasks]
+
+
+# Said here, since Snakemake adds the lines of the rules to what an input function says.
+told(check_files_of)(tasks_by_name())
 
 
 def as_json(value):
