@@ -103,9 +103,9 @@ def check_files_of(tasks):
     CisflowError
         All problems of these tasks.
     """
-    from cisflow.config.preflight import HEADING
-
     if problems := [problem for name in tasks for problem in unsound_tasks().get(name, [])]:
+        from cisflow.config.preflight import HEADING
+
         raise CisflowError(HEADING + listed(problems))
 
 
