@@ -132,10 +132,12 @@ start_munge() {
 
 start_accounting() {
   local data=$ROOT/mysql
-  [ -d "$data/mysql" ] || mariadb-install-db --no-defaults --user=root --datadir="$data" --skip-test-db \
+  # When MariaDB starts, it removes temporary tables of any other in the same folder.
+  mkdir -p "$ROOT/tmp"
+  [ -d "$data/mysql" ] || TMPDIR="$ROOT/tmp" mariadb-install-db --no-defaults --user=root --datadir="$data" --skip-test-db \
     --auth-root-authentication-method=normal > "$ROOT/log/mysql-install.log" 2>&1
   if ! alive mariadbd; then
-    mariadbd --no-defaults --user=root --datadir="$data" --socket="$ROOT/run/mysql.sock" \
+    TMPDIR="$ROOT/tmp" mariadbd --no-defaults --user=root --datadir="$data" --socket="$ROOT/run/mysql.sock" \
       --pid-file="$ROOT/run/mariadbd.pid" --port=$((PORT + 3)) --bind-address=127.0.0.1 \
       --innodb-buffer-pool-size=64M --innodb-log-file-size=16M --innodb-lock-wait-timeout=900 \
       --innodb-flush-log-at-trx-commit=0 > "$ROOT/log/mariadbd.log" 2>&1 < /dev/null &
