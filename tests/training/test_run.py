@@ -121,6 +121,18 @@ def test_trials_of_a_training_at_work_are_not_removed(settings, tmp_path):
     assert not other.exists()
 
 
+def test_what_a_killed_training_was_writing_is_removed(settings, tmp_path):
+    """Of a state, and of a file of a trial."""
+    work = tmp_path / "work"
+    train_run(settings, work, tmp_path / "out")
+    for name in (".trial-1.state.x1.partial", "trial-0/.last.safetensors.x2.partial"):
+        unfinished = key_folder(work) / name
+        unfinished.mkdir()
+        (unfinished / "half").write_text("half")
+    train_run(settings, work, tmp_path / "out")
+    assert not list(work.rglob("*.partial"))
+
+
 def flip(path):
     content = bytearray(path.read_bytes())
     content[-9] ^= 1

@@ -221,6 +221,9 @@ class Trials:
         return others | {name for name in names if name.endswith((".state", ".damaged", PARTIAL))} | {CLAIM}
 
     def _check_ended(self) -> None:
+        # What a killed attempt was writing; the folder is this one's alone.
+        for unfinished in self.folder.rglob(f".*{PARTIAL}"):
+            shutil.rmtree(unfinished)
         for name in self.seeds:
             folder = self.folder / name
             if not (folder / checkpoint.CHECKSUMS).exists():
